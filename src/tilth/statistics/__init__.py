@@ -1,0 +1,27 @@
+"""Mergeable statistics: each is made of a frame, added to another, and read.
+
+A statistic of parts, merged, equals the statistic of the whole: for any partition and order,
+empty and one-row parts included. That is what lets one stage learn from memory, from a stream
+and from a cluster.
+"""
+
+from tilth.statistics.asked import Statistics
+from tilth.statistics.counts import Counts
+from tilth.statistics.draws import hash_rows, key_of, new_ids, uniform
+from tilth.statistics.extremes import Extremes
+from tilth.statistics.moments import Moments
+from tilth.statistics.quantiles import Quantiles
+from tilth.statistics.sample import Sample
+
+__all__ = [
+    "Counts",
+    "Extremes",
+    "Moments",
+    "Quantiles",
+    "Sample",
+    "Statistics",
+    "hash_rows",
+    "key_of",
+    "new_ids",
+    "uniform",
+]

@@ -1,0 +1,90 @@
+"""The one door through which a stage asks for what it must know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+from tilth.statistics.counts import Counts
+from tilth.statistics.extremes import Extremes
+from tilth.statistics.moments import Moments
+from tilth.statistics.quantiles import Quantiles
+from tilth.statistics.sample import Sample
+
+T = TypeVar("T", Moments, Extremes, Counts, Quantiles, Sample)
+
+
+class Statistics:
+    """Answer what a stage asks of the rows it learns from, wherever these rows are.
+
+    Parameters
+    ----------
+    shards : sequence of LazyFrame
+        The rows, in one part or many. Each statistic is computed per part and merged in their
+        order, so that a rerun gives the same bytes.
+    id_column : str
+        The column of row ids.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> rows = pl.LazyFrame({"a": [1.0, 2.0, None, 6.0]})
+    >>> Statistics([rows]).moments(["a"]).mean
+    array([3.])
+    >>> Statistics([rows.head(1), rows.tail(3)]).quantiles(["a"], [0.5])
+    array([[2.]])
+    """
+
+    # Columns taken at a time for order statistics: bounds what is held in memory.
+    _columns_at_once = 8
+
+    def __init__(self, shards: Sequence[pl.LazyFrame], id_column: str = "__row__") -> None:
+        self.shards = list(shards)
+        self.id_column = id_column
+        self.schema = self.shards[0].collect_schema()
+
+    def _merged(self, statistic: Callable[[pl.LazyFrame], T]) -> T:
+        return reduce(add, map(statistic, self.shards))
+
+    @property
+    def rows(self) -> int:
+        """Count the rows."""
+        return sum(int(s.select(pl.len()).collect().item()) for s in self.shards)
+
+    def nulls(self, columns: Sequence[str]) -> dict[str, int]:
+        """Return how many cells of each column are null."""
+        parts = [s.select(pl.col(columns).null_count()).collect() for s in self.shards] if columns else []
+        return {c: sum(int(part[c][0]) for part in parts) for c in columns}
+
+    def moments(self, columns: Sequence[str]) -> Moments:
+        """Return count, nulls, mean and variance per column."""
+        return self._merged(lambda shard: Moments.of(shard, columns))
+
+    def extremes(self, columns: Sequence[str]) -> Extremes:
+        """Return the smallest and largest value per column."""
+        return self._merged(lambda shard: Extremes.of(shard, columns))
+
+    def counts(self, columns: Sequence[str]) -> Counts:
+        """Return how often each value occurs, per column."""
+        return self._merged(lambda shard: Counts.of(shard, columns))
+
+    def sample(self, columns: Sequence[str], rows: int, seed: int = 0) -> pl.DataFrame:
+        """Return at most `rows` rows of `columns`, chosen by (seed, row id), in id-draw order."""
+        wanted = [*columns, self.id_column]
+        drawn = self._merged(lambda s: Sample.of(s.select(wanted), rows, self.id_column, seed))
+        return drawn.frame.select(columns)
+
+    def quantiles(self, columns: Sequence[str], probabilities: Sequence[float]) -> np.ndarray:
+        """Return quantiles of shape (n_probabilities, n_columns); NaN where a column is empty."""
+        step = self._columns_at_once
+        groups = [columns[i : i + step] for i in range(0, len(columns), step)]
+        parts = [
+            self._merged(lambda shard, group=group: Quantiles.of(shard, group)).at(probabilities)  # type: ignore[misc]
+            for group in groups
+        ]
+        return np.hstack(parts) if parts else np.empty((len(probabilities), 0))

@@ -1,0 +1,89 @@
+"""Count, mean and variance of each column, in a form that merges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Hold count, mean and sum of squared deviations per column; nulls are not counted.
+
+    Merging follows Chan, Golub and LeVeque (1979, "Updating formulae and a pairwise algorithm for
+    computing sample variances"). One-row and empty parts keep their weight.
+
+    Parameters
+    ----------
+    columns : tuple of str
+    count : ndarray of shape (n_columns,), int64
+        Values that are not null.
+    nulls : ndarray of shape (n_columns,), int64
+    mean, deviations : ndarray of shape (n_columns,), float64
+        The mean (0 where there is no value) and the sum of squared deviations from it.
+    """
+
+    columns: tuple[str, ...]
+    count: np.ndarray
+    nulls: np.ndarray
+    mean: np.ndarray
+    deviations: np.ndarray
+
+    @classmethod
+    def empty(cls, columns: Sequence[str]) -> Moments:
+        """Return the neutral element: adding it changes nothing."""
+        n = len(columns)
+        return cls(tuple(columns), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n), np.zeros(n))
+
+    @classmethod
+    def of(cls, frame: pl.LazyFrame, columns: Sequence[str]) -> Moments:
+        """Compute the moments of `columns` in one query."""
+        if not columns:
+            return cls.empty(columns)
+        asked: list[pl.Expr] = []
+        for i, name in enumerate(columns):
+            column = pl.col(name).cast(pl.Float64)
+            asked += [
+                column.count().alias(f"{i}n"),
+                column.null_count().alias(f"{i}z"),
+                column.mean().fill_null(0.0).alias(f"{i}m"),
+                column.var(ddof=0).fill_null(0.0).alias(f"{i}v"),
+            ]
+        row = frame.select(asked).collect().row(0)
+        count, nulls, mean, variance = (np.array(row[i::4]) for i in range(4))
+        count = count.astype(np.int64)
+        return cls(
+            tuple(columns),
+            count,
+            nulls.astype(np.int64),
+            mean.astype(np.float64),
+            variance.astype(np.float64) * count,
+        )
+
+    def __add__(self, other: Moments) -> Moments:
+        count = self.count + other.count
+        share = np.divide(other.count, count, out=np.zeros(len(count)), where=count > 0)
+        # Infinity spoils its column's mean, which says so by not being finite: no warning on top.
+        with np.errstate(invalid="ignore", over="ignore"):
+            delta = other.mean - self.mean
+            return Moments(
+                self.columns,
+                count,
+                self.nulls + other.nulls,
+                self.mean + delta * share,
+                self.deviations + other.deviations + delta**2 * self.count * share,
+            )
+
+    def variance(self, ddof: int = 0) -> np.ndarray:
+        """Return the variance per column; NaN where there are not more than `ddof` values."""
+        free = self.count - ddof
+        unknown: np.ndarray = np.full(len(free), np.nan)
+        return np.divide(self.deviations, free, out=unknown, where=free > 0)
+
+    def std(self, ddof: int = 0) -> np.ndarray:
+        """Return the standard deviation per column."""
+        deviation: np.ndarray = np.sqrt(self.variance(ddof))
+        return deviation

@@ -1,0 +1,136 @@
+"""Reading tables from disk: every error says which file and what to do."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tilth.errors import ColumnError, DataError, listed, nearest
+from tilth.table.kinds import Kind
+from tilth.table.table import Roles, Table
+
+FORMATS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet"}
+
+
+def read(
+    path: Any,
+    *,
+    target: str | None = None,
+    weight: str | None = None,
+    group: str | None = None,
+    row_id: str | None = None,
+    split: str | None = None,
+    null_values: Sequence[str] = (),
+    kinds: Mapping[str, Kind] | None = None,
+    lazy: bool = False,
+) -> Table:
+    """Read a CSV or Parquet file, or take a frame that is already in memory.
+
+    Parameters
+    ----------
+    path : str, Path, or anything ``Table.of`` takes
+        ``.csv``, ``.tsv``, ``.parquet`` or ``.pq``.
+    target, weight, group, row_id, split : str, optional
+        The columns that hold these roles.
+    null_values : sequence of str
+        Texts that mean "missing" in a CSV, besides the empty cell.
+    kinds : mapping of column to kind, optional
+        Declares a text column as ``text``, an image path as ``image``.
+    lazy : bool
+        False: the rows are read into memory once. True: each query scans the file anew, so that it
+        may be larger than memory.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, has no rows or cannot be parsed.
+    ColumnError
+        If a role names a column that is not there; the nearest names are offered.
+    """
+    roles = Roles(target, weight, group, row_id, split)
+    if not isinstance(path, str | Path):
+        return Table.of(path, roles=roles, kinds=kinds)
+    source = Path(path)
+    frame = _scan(source, null_values)
+    try:
+        if not lazy:
+            frame = frame.collect().lazy()
+        names = frame.collect_schema().names()
+        rows = frame.select(pl.len()).collect().item()
+    except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
+        raise DataError(
+            f"{source}: cannot be read: {_first_line(error)}. Check the file's format."
+        ) from error
+    if rows == 0:
+        raise DataError(
+            f"{source}: the file has a header ({len(names)} columns) but no rows. Add rows to it."
+        )
+    for role, column in roles.named().items():
+        if column not in names:
+            raise ColumnError.missing([column], names, f"{source}: {role}")
+    frame = frame.with_columns(pl.col(pl.String).replace("", None))
+    return Table.of(frame, roles=roles, kinds=kinds)
+
+
+def _scan(source: Path, null_values: Sequence[str]) -> pl.LazyFrame:
+    if not source.exists():
+        near = [p.name for p in source.parent.glob("*")] if source.parent.is_dir() else []
+        raise DataError(f"{source}: no such file{nearest(source.name, near)}. Check the path.")
+    if source.is_dir():
+        raise DataError(f"{source}: is a folder; a table is read from a .csv, .tsv or .parquet file.")
+    form = FORMATS.get(source.suffix.lower())
+    if form is None:
+        raise DataError(f"{source}: cannot read '{source.suffix}' files; use {', '.join(FORMATS)}.")
+    if source.stat().st_size == 0:
+        raise DataError(f"{source}: the file is empty (0 bytes). Check how it was written.")
+    if form == "parquet":
+        return pl.scan_parquet(source)
+    separator = "\t" if source.suffix.lower() == ".tsv" else ","
+    _check_header(source, separator)
+    return pl.scan_csv(
+        source,
+        separator=separator,
+        null_values=list(null_values) or None,
+        # A number that first turns into a text in the last row must not break the reading.
+        infer_schema_length=None,
+        try_parse_dates=True,
+    )
+
+
+def _check_header(source: Path, separator: str) -> None:
+    with source.open("rb") as file:
+        head = file.read(1 << 20)
+    try:
+        # The last character may be cut in two, so the decoder is told that more may come.
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{source}: is not UTF-8 text ({error.reason}). Save it as UTF-8, or as Parquet."
+        ) from error
+    if not text.partition("\n")[0].strip():
+        raise DataError(f"{source}: the first line is blank; a CSV begins with the names of its columns.")
+    try:
+        names = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error as error:
+        raise DataError(f"{source}: its header cannot be read: {error}. Check the first line.") from error
+    repeated = (
+        sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    )
+    if repeated:
+        raise DataError(
+            f"{source}: column names must be unique; repeated: {listed(map(repr, repeated))}. Rename them."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

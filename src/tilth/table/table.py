@@ -1,0 +1,243 @@
+"""Table: one lazy Polars frame and the roles of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tilth.errors import ColumnError, DataError
+from tilth.statistics import key_of
+from tilth.table.container import Container, enter, enter_column, free_name, rows_agree
+from tilth.table.kinds import Kind, kind_of
+
+ROW = "__row__"
+"""The hidden column of row ids: unsigned 64-bit, unique, stable however the rows are partitioned."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Say which columns are not features; each role names one column or is None.
+
+    Parameters
+    ----------
+    target, weight, group, row_id, split : str, optional
+        Columns that are never inputs of a model.
+    image : str, optional
+        A feature that holds the path of an image.
+    """
+
+    target: str | None = None
+    weight: str | None = None
+    group: str | None = None
+    row_id: str | None = None
+    split: str | None = None
+    image: str | None = None
+
+    def named(self) -> dict[str, str]:
+        """Return role -> column for the roles that are set."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+
+    @property
+    def reserved(self) -> set[str]:
+        """Name the columns that are no features."""
+        return {column for role, column in self.named().items() if role != "image"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Hold rows with everything that belongs to them, so that they cannot come apart.
+
+    Target, weight, group and row id are columns of the same frame: a filter or a concatenation
+    moves them all. In floating-point columns NaN means missing, and is null inside.
+
+    Parameters
+    ----------
+    frame : LazyFrame
+        All columns and the hidden row ids (`ROW`).
+    roles : Roles
+    kinds_declared : mapping of column to kind
+        Kinds that the type does not tell: text, image.
+    container : Container
+        What the rows came in; what they go out in.
+    """
+
+    frame: pl.LazyFrame
+    roles: Roles
+    kinds_declared: Mapping[str, Kind]
+    container: Container
+
+    @classmethod
+    def of(
+        cls,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        groups: Any = None,
+        roles: Roles | None = None,
+        kinds: Mapping[str, Kind] | None = None,
+    ) -> Table:
+        """Make a table of what users hold.
+
+        Parameters
+        ----------
+        X : ndarray, pandas or Polars frame (eager or lazy), pyarrow Table, or Table
+        y, sample_weight, groups : array-like of shape (n_rows,), optional
+            Matched to `X` by position.
+        roles : Roles, optional
+            Roles of columns that are already in `X`.
+        kinds : mapping of column to kind, optional
+
+        Raises
+        ------
+        DataError
+            If lengths differ, names repeat, or a column cannot be read.
+        """
+        if isinstance(X, Table):
+            frame, container, roles = X.frame, X.container, roles or X.roles
+            kinds = {**X.kinds_declared, **(kinds or {})}
+        else:
+            frame, container = enter(X)
+            roles = roles or Roles()
+            _check_hidden(frame)
+        names = frame.collect_schema().names()
+        for role, name in roles.named().items():
+            if name not in names:
+                raise ColumnError.missing([name], [n for n in names if n != ROW], f"Role '{role}'")
+        given = {"target": y, "weight": sample_weight, "group": groups}
+        added: list[pl.Series] = []
+        for role, values in given.items():
+            if values is None:
+                continue
+            column = enter_column(values, role)
+            rows_agree(frame, column, role)
+            if role == "weight":
+                _check_weights(column)
+            column = column.alias(free_name(column.name or role, names))
+            names.append(column.name)
+            added.append(column)
+            roles = replace(roles, **{role: column.name})
+        if added:
+            frame = pl.concat([frame, pl.DataFrame(added).lazy()], how="horizontal")
+        frame = _missing_is_null(frame)
+        if ROW not in names:
+            frame = _with_ids(frame, roles.row_id)
+        return cls(frame, roles, dict(kinds or {}), container)
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        """Return names and Polars types of all columns but the hidden one."""
+        return pl.Schema({n: t for n, t in self.frame.collect_schema().items() if n != ROW})
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """Return the kind of each feature, in order."""
+        told: dict[str, Kind] = dict(self.kinds_declared)
+        if self.roles.image is not None:
+            told[self.roles.image] = "image"
+        return {
+            name: told.get(name, kind_of(dtype))
+            for name, dtype in self.schema.items()
+            if name not in self.roles.reserved
+        }
+
+    @property
+    def features(self) -> list[str]:
+        """Name the features, in order."""
+        return list(self.kinds)
+
+    @cached_property
+    def height(self) -> int:
+        """Count the rows."""
+        return int(self.frame.select(pl.len()).collect().item())
+
+    def with_frame(self, frame: pl.LazyFrame, roles: Roles | None = None) -> Table:
+        """Return the table with other rows or columns."""
+        return replace(self, frame=frame, roles=roles or self.roles)
+
+    def collect(self) -> Table:
+        """Return the table with its query carried out and its rows in memory."""
+        return self.with_frame(self.frame.collect().lazy())
+
+    def X(self) -> pl.DataFrame:
+        """Return the features."""
+        return self.frame.select(self.features).collect()
+
+    def role(self, name: str) -> pl.Series | None:
+        """Return the column that holds a role, or None."""
+        column = getattr(self.roles, name)
+        return None if column is None else self.frame.select(column).collect()[column]
+
+    def need(self, role: str, for_what: str) -> pl.Series:
+        """Return the column that holds a role, or say that it is needed."""
+        column = self.role(role)
+        if column is None:
+            given = {"target": "y", "weight": "sample_weight", "group": "groups"}.get(role, role)
+            raise DataError(
+                f"{for_what} requires y to be passed, but the target y is None. Name the target column."
+                if role == "target"
+                else f"{for_what} needs a {role} column: pass {given}= or name it in the roles."
+            )
+        return column
+
+    @property
+    def y(self) -> pl.Series | None:
+        """Return the target, or None."""
+        return self.role("target")
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Return the row ids, unsigned 64-bit."""
+        return self.frame.select(ROW).collect()[ROW].to_numpy()
+
+
+def _missing_is_null(frame: pl.LazyFrame) -> pl.LazyFrame:
+    floats = [name for name, dtype in frame.collect_schema().items() if dtype.is_float()]
+    return frame.with_columns(pl.col(floats).fill_nan(None)) if floats else frame
+
+
+def _check_weights(column: pl.Series) -> None:
+    if not column.dtype.is_numeric() and column.dtype != pl.Boolean:
+        raise DataError(f"sample_weight must be numbers, not {column.dtype}.")
+    weights = column.cast(pl.Float64)
+    strange = int((weights.is_null() | ~weights.is_finite() | (weights < 0)).sum())
+    if strange:
+        raise DataError(
+            f"sample_weight: {strange} of {len(weights)} are missing, infinite or negative. Mend them."
+        )
+    if len(weights) and (weights == 0).all():
+        raise DataError("sample_weight: every weight is zero, so no row counts. Pass weights, or none.")
+
+
+def _check_hidden(frame: pl.LazyFrame) -> None:
+    """Refuse a user's own column under the hidden name; ids that came out of a Table may come back."""
+    dtype = frame.collect_schema().get(ROW)
+    if dtype is None:
+        return
+    if (
+        dtype != pl.UInt64
+        or frame.select(pl.col(ROW).is_duplicated().any() | pl.col(ROW).is_null().any()).collect().item()
+    ):
+        raise DataError(
+            f"The column name '{ROW}' is kept for row ids. "
+            "Rename the column; to use it as a key, name it as the row_id."
+        )
+
+
+def _with_ids(frame: pl.LazyFrame, key: str | None) -> pl.LazyFrame:
+    if key is None:
+        return frame.with_columns(pl.int_range(pl.len(), dtype=pl.UInt64).alias(ROW))
+    values = frame.select(key).collect()[key]
+    repeated = values.filter(values.is_duplicated())
+    if len(repeated):
+        raise DataError(
+            f"Row id column '{key}' repeats {repeated[0]!r} (and {len(repeated) - 1} further cells). "
+            "A row id names one row: choose a unique column, or none to use the position."
+        )
+    ids = pl.Series(ROW, key_of(values.to_list()), dtype=pl.UInt64)
+    return pl.concat([frame, pl.DataFrame([ids]).lazy()], how="horizontal")
