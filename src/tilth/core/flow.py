@@ -1,0 +1,129 @@
+"""Fitting and applying a list of stages: the one place where the three kinds meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from tilth.core import plan as plans
+from tilth.core.finding import Finding
+from tilth.core.ledger import Ledger
+from tilth.core.stage import BatchStage, ColumnStage, RowStage, Stage
+from tilth.errors import DataError
+from tilth.table import Table
+
+Named = Sequence[tuple[str, Stage]]
+
+
+@dataclass
+class Prepared:
+    """Hold what fitting made of the training rows.
+
+    Parameters
+    ----------
+    table : Table
+        The prepared training rows.
+    rows : ndarray of int or None
+        The source position of each prepared row, -1 for a fresh one; None: the same rows.
+    touched : set of str
+        The columns that a stage changed.
+    fused : bool
+        The query of `table` works row by row.
+    """
+
+    table: Table
+    rows: np.ndarray | None = None
+    touched: set[str] = field(default_factory=set)
+    fused: bool = True
+    ledger: Ledger = field(default_factory=Ledger)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def fit(stages: Named, table: Table, progress: Callable[[str], None] | None = None) -> Prepared:
+    """Fit the stages in order; after a row stage, later stages learn from the rows that are left.
+
+    Parameters
+    ----------
+    stages : sequence of (name, Stage)
+    table : Table
+        The training rows; not changed.
+    progress : callable, optional
+        Told the name of each stage before it is fitted.
+    """
+    done = Prepared(table, ledger=Ledger(rows_in=table.height))
+    for name, stage in stages:
+        if progress is not None:
+            progress(name)
+        if isinstance(stage, ColumnStage):
+            _fit_columns(name, stage, done)
+        elif isinstance(stage, RowStage):
+            _fit_rows(name, stage, done)
+        elif isinstance(stage, BatchStage):
+            stage.fit_table(done.table)
+        done.findings += stage.findings_
+    done.ledger.rows_out = done.table.height
+    return done
+
+
+def apply(stages: Named, frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Add the fitted column stages to the query; row and batch stages cannot be reached from here."""
+    for _, stage in stages:
+        if isinstance(stage, ColumnStage):
+            frame = stage.change(frame)
+    return frame
+
+
+def replay(stages: Named, table: Table, ledger: Ledger) -> Table:
+    """Bring the rows that were fitted on to where fitting left them: columns by stages, rows by the ledger.
+
+    Raises
+    ------
+    DataError
+        If `table` has another number of rows than were fitted on.
+    """
+    if table.height != ledger.rows_in:
+        raise DataError(
+            f"The pipeline was fitted on {ledger.rows_in} rows, and these are {table.height}: "
+            "they cannot be its training rows. Pass the rows given to fit, or training=False for other rows."
+        )
+    for name, stage in stages:
+        if isinstance(stage, ColumnStage):
+            table = table.with_frame(stage.change(table.frame))
+        elif isinstance(stage, RowStage):
+            table = ledger.replay_stage(name, table)
+    return table
+
+
+def fused(stages: Named) -> bool:
+    """Tell whether the column stages are expressions only, so that the query works row by row."""
+    return all(stage.fused for _, stage in stages if isinstance(stage, ColumnStage))
+
+
+def _fit_columns(name: str, stage: ColumnStage, done: Prepared) -> None:
+    before = done.table
+    stage.fit_table([before])
+    after = stage.change(before.frame)
+    if not stage.fused:
+        # Later statistics would carry out the costly step again and again.
+        after = after.collect().lazy()
+    done.table = before.with_frame(after)
+    done.touched |= set(stage.columns_)
+    had, has = before.schema.names(), done.table.schema.names()
+    gone = [c for c in had if c not in has]
+    kept = [c for c in stage.columns_ if c in has]
+    cells = {c: stage.cells_.get(c, 0) for c in kept} if stage.partial else dict.fromkeys(kept, before.height)
+    done.ledger.record_columns(name, cells, [c for c in has if c not in had], gone)
+
+
+def _fit_rows(name: str, stage: RowStage, done: Prepared) -> None:
+    before = done.table.collect()
+    plan = stage.fit_table(before)
+    after = plans.apply(plan, before, name, seed=int(getattr(stage, "random_state", 0)))
+    done.ledger.record_rows(name, plan, before, after)
+    sources = plan.sources
+    if done.rows is not None:
+        sources = np.where(sources < 0, -1, done.rows[sources])
+    done.table, done.rows, done.fused = after, sources, True
