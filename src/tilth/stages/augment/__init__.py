@@ -1,0 +1,1 @@
+"""Batches of training rows, every epoch anew."""

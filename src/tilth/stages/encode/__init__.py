@@ -1,0 +1,1 @@
+"""From any column to a number."""

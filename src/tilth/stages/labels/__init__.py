@@ -1,0 +1,1 @@
+"""Labels you should not trust."""

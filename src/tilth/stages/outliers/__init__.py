@@ -1,0 +1,1 @@
+"""Values and rows far from the rest."""

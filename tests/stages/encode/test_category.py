@@ -1,0 +1,190 @@
+"""EncodeCategory: scikit-learn's encoders are the oracle."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+
+from tilth.core import Finding
+from tilth.errors import DataError
+from tilth.stages.encode.category import MANY_LEVELS, EncodeCategory
+from tilth.table import Table
+
+LEVELS = ["b", "a", "ä", "", "Z", "b b"]
+COUNTS = [50, 31, 20, 11, 3, 2]
+
+
+@pytest.fixture
+def frame() -> pl.DataFrame:
+    cells = [level for level, n in zip(LEVELS, COUNTS, strict=True) for _ in range(n)]
+    rng = np.random.default_rng(0)
+    rng.shuffle(cells)
+    holed = [None if draw < 0.1 else c for c, draw in zip(cells, rng.random(len(cells)), strict=True)]
+    return pl.DataFrame({"full": cells, "holed": holed, "flag": rng.random(len(cells)) < 0.3})
+
+
+def objects(frame: pl.DataFrame) -> np.ndarray:
+    out = np.empty(frame.shape, dtype=object)
+    for j, column in enumerate(frame):
+        out[:, j] = column.to_list()
+    return out
+
+
+@pytest.mark.parametrize("drop, peer", [("none", None), ("first", "first"), ("binary", "if_binary")])
+def test_one_hot_equals_scikit_learn(frame: pl.DataFrame, drop: str, peer: str | None) -> None:
+    ours = EncodeCategory(drop=drop).fit_transform(frame)
+    theirs = OneHotEncoder(sparse_output=False, drop=peer).fit_transform(objects(frame))
+    np.testing.assert_array_equal(ours.to_numpy(), theirs)
+    assert set(ours.dtypes) == {pl.UInt8}
+
+
+def test_unseen_levels_are_all_zeros_as_in_scikit_learn(frame: pl.DataFrame) -> None:
+    new = pl.DataFrame({"full": ["c", "a"], "holed": ["b", "??"], "flag": [True, False]})
+    peer = OneHotEncoder(sparse_output=False, handle_unknown="ignore").fit(objects(frame))
+    ours = EncodeCategory().fit(frame).transform(new)
+    np.testing.assert_array_equal(ours.to_numpy(), peer.transform(objects(new)))
+
+
+@pytest.mark.parametrize(
+    "ours, theirs",
+    [({"rare_share": 0.1}, {"min_frequency": 0.1}), ({"max_levels": 3}, {"max_categories": 3})],
+)
+def test_rare_levels_are_grouped_as_in_scikit_learn(frame: pl.DataFrame, ours: dict, theirs: dict) -> None:
+    frame = frame.select("full")
+    new = pl.DataFrame({"full": [*LEVELS, "never seen"]})
+    peer = OneHotEncoder(sparse_output=False, handle_unknown="infrequent_if_exist", **theirs)
+    peer.fit(objects(frame))
+    stage = EncodeCategory(unseen="other", **ours).fit(frame)
+    np.testing.assert_array_equal(stage.transform(new).to_numpy(), peer.transform(objects(new)))
+    assert stage.transform(frame).columns[-1] == "full=(other)"
+
+
+def test_ordinal_codes_equal_scikit_learn(frame: pl.DataFrame) -> None:
+    ours = EncodeCategory(method="ordinal", missing="null").fit_transform(frame)
+    theirs = OrdinalEncoder().fit_transform(pd.DataFrame(objects(frame)).fillna(np.nan))
+    np.testing.assert_array_equal(ours.cast(pl.Float64).fill_null(np.nan).to_numpy(), theirs)
+    assert set(ours.dtypes) == {pl.Int32}
+
+
+def test_ordinal_unseen_levels_are_missing(frame: pl.DataFrame) -> None:
+    stage = EncodeCategory(method="ordinal", on="full").fit(frame)
+    new = frame.head(2).with_columns(pl.Series("full", ["??", "a"]))
+    assert stage.transform(new)["full"].to_list() == [None, stage.levels_["full"].index("a")]
+
+
+def test_frequency_is_the_share_of_the_rows_learned_from(frame: pl.DataFrame) -> None:
+    ours = EncodeCategory(method="frequency", on="holed").fit_transform(frame)["holed"]
+    shares = frame["holed"].to_pandas().value_counts(normalize=True, dropna=False)
+    expected = [
+        shares[shares.index.isna()].iloc[0] if cell is None else shares[cell] for cell in frame["holed"]
+    ]
+    np.testing.assert_allclose(ours.to_numpy(), expected, rtol=1e-12)
+
+
+def test_frequency_of_an_unseen_level_is_zero_or_that_of_the_rare(frame: pl.DataFrame) -> None:
+    new = frame.head(1).with_columns(pl.lit("??").alias("full"))
+    ignoring = EncodeCategory(method="frequency", rare_share=0.1, on="full").fit(frame)
+    grouping = EncodeCategory(method="frequency", rare_share=0.1, on="full", unseen="other").fit(frame)
+    assert ignoring.transform(new)["full"].item() == 0
+    assert grouping.transform(new)["full"].item() == pytest.approx(16 / 117)
+
+
+def test_missing_cells_stay_missing_in_every_flag_if_asked(frame: pl.DataFrame) -> None:
+    ours = EncodeCategory(missing="null", on="holed").fit_transform(frame)
+    flags = ours.select(pl.selectors.starts_with("holed="))
+    assert flags.width == len(LEVELS)
+    holes = frame["holed"].is_null().to_list()
+    assert all(column.is_null().to_list() == holes for column in flags)
+
+
+def test_missing_cells_are_unseen_where_there_was_none_at_fit(frame: pl.DataFrame) -> None:
+    new = frame.head(1).with_columns(pl.lit(None, pl.String).alias("full"))
+    row = EncodeCategory(on="full").fit(frame).transform(new)
+    assert row.select(pl.selectors.starts_with("full=")).sum_horizontal().item() == 0
+    with pytest.raises(DataError, match="'full' holds a missing cell"):
+        EncodeCategory(on="full", unseen="error").fit(frame).transform(new)
+
+
+def test_an_unseen_level_is_an_error_that_names_column_and_level(frame: pl.DataFrame) -> None:
+    stage = EncodeCategory(unseen="error", rare_share=0.1).fit(frame)
+    assert stage.transform(frame).height == frame.height  # rare levels are not unseen
+    with pytest.raises(DataError, match="column 'full' holds 'Atlantis'"):
+        stage.transform(frame.with_columns(pl.lit("Atlantis").alias("full")))
+
+
+@pytest.mark.parametrize("method", ["one_hot", "ordinal", "frequency"])
+def test_string_categorical_and_pandas_category_agree(frame: pl.DataFrame, method: str) -> None:
+    frame = frame.select("full", "holed")
+    stage = EncodeCategory(method=method)
+    plain = stage.fit_transform(frame)
+    assert stage.fit_transform(frame.cast(pl.Categorical)).equals(plain)
+    pandas = stage.fit_transform(frame.to_pandas().astype("category"))
+    assert isinstance(pandas, pd.DataFrame)
+    np.testing.assert_array_equal(pandas.to_numpy(), plain.to_numpy())
+
+
+@pytest.mark.parametrize("dtype", [pl.Enum(["small", "medium", "large", "huge"]), pl.Categorical, pl.String])
+def test_the_type_that_holds_the_levels_does_not_order_them(dtype) -> None:
+    frame = pl.DataFrame({"size": pl.Series(["small", "large", "medium"], dtype=dtype)})
+    assert EncodeCategory(method="ordinal").fit_transform(frame)["size"].to_list() == [2, 0, 1]
+
+
+def test_flags_stand_where_the_column_stood_and_take_no_name_twice() -> None:
+    frame = pl.DataFrame({"n": [1, 2], "c": ["a", "b"], "c=a": [5, 6]})
+    assert EncodeCategory().fit_transform(frame).columns == ["n", "c=a_", "c=b", "c=a"]
+
+
+def test_the_query_stays_lazy_and_rows_keep_their_roles(frame: pl.DataFrame) -> None:
+    table = Table.of(frame, y=frame["full"], groups=frame["holed"])
+    stage = EncodeCategory().fit(table)
+    after = stage.transform(table)
+    assert isinstance(after.frame, pl.LazyFrame)
+    assert after.y.equals(table.y)
+    assert "PYTHON" not in after.frame.explain().upper()
+
+
+def test_a_column_without_values_is_one_missing_level() -> None:
+    frame = pl.DataFrame({"c": pl.Series([None, None], dtype=pl.String)})
+    assert EncodeCategory().fit_transform(frame).rows() == [(1,), (1,)]
+    assert EncodeCategory(method="ordinal", missing="null").fit_transform(frame)["c"].to_list() == [
+        None,
+        None,
+    ]
+
+
+def test_rare_and_many_levels_are_reported(frame: pl.DataFrame) -> None:
+    found = EncodeCategory(rare_share=0.1).fit(frame).findings_
+    assert next((f.kind, f.columns, f.n_rows) for f in found) == ("category.rare", ("full",), 16)
+    wide = pl.DataFrame({"id": [f"row {i}" for i in range(MANY_LEVELS + 1)]})
+    (finding,) = EncodeCategory().fit(wide).findings_
+    assert isinstance(finding, Finding) and finding.kind == "category.many"
+    assert EncodeCategory(**finding.remedy["encode.category"]).fit_transform(wide).width == MANY_LEVELS // 2
+
+
+def test_too_many_flags_are_refused_with_a_way_out() -> None:
+    wide = pl.DataFrame({"id": [f"row {i}" for i in range(10_001)]})
+    with pytest.raises(DataError, match=r"10001 columns.*'id'.*max_levels"):
+        EncodeCategory().fit(wide)
+    assert EncodeCategory(method="ordinal").fit_transform(wide)["id"].n_unique() == 10_001
+
+
+@given(
+    st.lists(st.sampled_from(["x", "y", "z", None]), min_size=1, max_size=30),
+    st.floats(0, 0.6),
+    st.integers(1, 4),
+)
+def test_every_row_has_exactly_one_flag(cells: list, rare_share: float, max_levels: int) -> None:
+    frame = pl.DataFrame({"c": pl.Series(cells, dtype=pl.String)})
+    stage = EncodeCategory(rare_share=rare_share, max_levels=max_levels).fit(frame)
+    flags = stage.transform(frame)
+    assert flags.sum_horizontal().to_list() == [1] * len(cells)
+    assert flags.width <= max_levels + (None in cells)
+    codes = EncodeCategory(method="ordinal", rare_share=rare_share, max_levels=max_levels).fit_transform(
+        frame
+    )
+    np.testing.assert_array_equal(codes["c"].to_numpy(), flags.to_numpy().argmax(axis=1))
+    for name, share in zip(stage.names_["c"], stage.shares_["c"], strict=True):
+        assert flags[name].mean() == pytest.approx(share)

@@ -1,0 +1,279 @@
+"""LabelsClean: cleanlab is the oracle for the flags; planted flips are the oracle for what they are worth."""
+
+from functools import cache
+
+import numpy as np
+import polars as pl
+import pytest
+from cleanlab.dataset import overall_label_health_score
+from cleanlab.filter import find_label_issues
+from sklearn.datasets import load_breast_cancer, load_digits
+
+from tilth.errors import DataError
+from tilth.stages.labels.clean import LabelsClean
+from tilth.table import Table
+
+FILTERS = [
+    "prune_by_noise_rate",
+    "prune_by_class",
+    "both",
+    "confident_learning",
+    "predicted_neq_given",
+    "low_normalized_margin",
+    "low_self_confidence",
+]
+
+
+@cache
+def planted(name: str) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
+    """Return features, labels of which a tenth is flipped, and which."""
+    X, y = (load_breast_cancer if name == "cancer" else load_digits)(return_X_y=True)
+    rng = np.random.default_rng(7)
+    flipped = np.zeros(len(y), dtype=bool)
+    flipped[rng.choice(len(y), len(y) // 10, replace=False)] = True
+    classes = y.max() + 1
+    noisy = np.where(flipped, (y + rng.integers(1, classes, len(y))) % classes, y)
+    return pl.DataFrame(X, schema=[f"x{j}" for j in range(X.shape[1])]), noisy, flipped
+
+
+@cache
+def judged(name: str = "cancer") -> tuple[LabelsClean, Table]:
+    X, y, _ = planted(name)
+    stage, table = LabelsClean(probe="linear", action="report"), Table.of(X, y)
+    stage.fit_table(table)
+    return stage, table
+
+
+@pytest.mark.parametrize(
+    "name, probe, filter, recall, precision",
+    [
+        ("cancer", "linear", "prune_by_noise_rate", 0.85, 0.75),
+        ("cancer", "boosting", "prune_by_noise_rate", 0.75, 0.7),
+        ("cancer", "linear", "predicted_neq_given", 0.9, 0.7),
+        ("digits", "linear", "prune_by_noise_rate", 0.85, 0.75),
+    ],
+)
+def test_planted_flips_are_found(name: str, probe: str, filter: str, recall: float, precision: float) -> None:
+    X, y, flipped = planted(name)
+    plan = LabelsClean(probe=probe, filter=filter).fit(X, y).plan_
+    gone = plan.times == 0
+    assert (gone & flipped).sum() / flipped.sum() >= recall
+    assert (gone & flipped).sum() / gone.sum() >= precision
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+def test_flags_are_those_of_cleanlab_for_the_same_probabilities(filter: str) -> None:
+    stage, table = judged()
+    found = stage.judge(table)
+    mask = find_label_issues(planted("cancer")[1], found.probabilities, filter_by=filter, n_jobs=1)
+    plan = LabelsClean(probe="linear", filter=filter, max_share=1.0).fit_table(table)
+    np.testing.assert_array_equal(plan.times == 0, mask)
+
+
+def test_the_probe_is_asked_about_rows_it_never_saw() -> None:
+    rng = np.random.default_rng(0)
+    X, y = pl.DataFrame({"id": rng.permutation(300).astype(str)}), rng.integers(0, 2, 300)
+    # A level per row is learned by heart in sample; out of sample it says nothing.
+    stage = LabelsClean(probe="linear", action="report").fit(X, y)
+    quality = next(f for f in stage.findings_ if f.kind == "labels.quality")
+    assert "agrees with" in quality.message
+    found = stage.judge(Table.of(X, y))
+    assert abs((found.probabilities.argmax(axis=1) == y).mean() - 0.5) < 0.1
+
+
+def test_quality_is_cleanlabs_health_score_and_issues_come_worst_first() -> None:
+    stage, table = judged()
+    found = stage.judge(table)
+    issue, quality = (
+        next(f for f in stage.findings_ if f.kind == k) for k in ("labels.issue", "labels.quality")
+    )
+    peer = overall_label_health_score(found.labels, found.probabilities, verbose=False)
+    assert quality.score == pytest.approx(peer)
+    confidence = found.confidence[list(issue.rows)]
+    assert (np.diff(confidence) >= 0).all() and issue.n_rows == len(issue.rows)
+    assert "Most often: given '" in issue.message
+
+
+def test_folds_do_not_depend_on_the_order_of_rows() -> None:
+    stage, table = judged()
+    order = np.random.default_rng(1).permutation(table.height)
+    shuffled = table.with_frame(table.frame.collect()[order].lazy())
+    np.testing.assert_allclose(
+        stage.judge(shuffled).probabilities, stage.judge(table).probabilities[order], atol=1e-4
+    )
+
+
+def test_the_same_seed_gives_the_same_plan_and_numpys_state_is_left_alone() -> None:
+    X, y, _ = planted("cancer")
+    X, y = X[:120, :4], y[:120]
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    scores = [LabelsClean(probe="boosting", random_state=s, folds=2).fit(X, y).plan_.score for s in (5, 5, 6)]
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    np.testing.assert_array_equal(scores[0], scores[1])
+    assert (scores[0] != scores[2]).any()
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, pl.Enum(["malign", "benign"])])
+def test_labels_of_text_give_the_same_plan(dtype) -> None:
+    X, y, _ = planted("cancer")
+    text = pl.Series("y", np.where(y == 1, "malign", "benign")).cast(dtype)
+    plan = LabelsClean(probe="linear").fit(X, text).plan_
+    np.testing.assert_array_equal(plan.times, LabelsClean(probe="linear").fit(X, y).plan_.times)
+    gone = int(np.flatnonzero(plan.times == 0)[0])
+    assert plan.reason[gone].startswith(f"given '{text[gone]}', looks like '")
+
+
+def test_relabel_changes_labels_and_nothing_else() -> None:
+    X, y, flipped = planted("cancer")
+    text = pl.Series("y", np.where(y == 1, "malign", "benign"), dtype=pl.Categorical)
+    table = Table.of(X, text)
+    after = LabelsClean(probe="linear", action="relabel", threshold=0.7).fit_resample(table)
+    assert after.frame.drop("y").collect().equals(table.frame.drop("y").collect())
+    assert after.y.dtype == text.dtype
+    truth = np.where(np.where(flipped, 1 - y, y) == 1, "malign", "benign")
+    assert (after.y.cast(pl.String).to_numpy() == truth).mean() > 0.96
+
+
+def test_a_higher_threshold_relabels_fewer_and_surer_rows() -> None:
+    stage, table = judged()
+    confident = stage.judge(table).probabilities.max(axis=1)
+    loose, strict = (
+        LabelsClean(probe="linear", action="relabel", threshold=t)
+        .fit_table(table)
+        .label.is_not_null()
+        .to_numpy()
+        for t in (0.0, 0.9)
+    )
+    assert strict.sum() < loose.sum() and not (strict & ~loose).any()
+    assert (confident[strict] >= 0.9).all()
+
+
+def test_weight_is_the_confidence_in_the_given_label() -> None:
+    stage, table = judged()
+    plan = LabelsClean(probe="linear", action="weight").fit_table(table)
+    found, acted = stage.judge(table), plan.weight != 1
+    assert acted.any() and (plan.times == 1).all()
+    np.testing.assert_array_equal(plan.weight[acted], found.confidence[acted])
+
+
+def test_at_most_the_share_allowed_goes_the_least_believed_first() -> None:
+    stage, table = judged()
+    confidence = stage.judge(table).confidence
+    flagged = LabelsClean(probe="linear").fit_table(table).times == 0
+    few = LabelsClean(probe="linear", max_share=0.02).fit_table(table).times == 0
+    assert few.sum() == int(0.02 * table.height)
+    assert confidence[few].max() <= confidence[flagged & ~few].min()
+
+
+def test_rows_without_a_label_are_left_alone() -> None:
+    X, y, _ = planted("cancer")
+    holed = pl.Series("y", [None if i % 4 == 0 else int(v) for i, v in enumerate(y)])
+    for action in ("drop", "relabel"):
+        stage = LabelsClean(probe="linear", action=action)
+        after = stage.fit_resample(Table.of(X, holed))
+        assert after.y.null_count() == holed.null_count()
+        unlabeled = holed.is_null().to_numpy()
+        assert (stage.plan_.times[unlabeled] == 1).all() and np.isnan(stage.plan_.score[unlabeled]).all()
+
+
+def test_no_group_lies_in_two_folds_and_every_class_in_every_fold() -> None:
+    X, y, _ = planted("cancer")
+    groups = pl.Series(np.random.default_rng(0).integers(0, 80, len(y))).cast(pl.String)
+    table = Table.of(X, y, groups=groups)
+    stage = LabelsClean(probe="linear", action="report")
+    stage._begin(table)
+    rows, fold, kept = stage._deal(np.arange(len(y)), y, table)
+    assert len(rows) == len(y) and kept.tolist() == [0, 1]
+    per_group = pl.DataFrame({"g": groups, "f": fold}).group_by("g").agg(pl.col("f").n_unique())
+    assert per_group["f"].max() == 1
+    assert np.unique(fold).tolist() == [0, 1, 2, 3, 4]
+    assert all(set(y[fold == f]) == {0, 1} for f in range(5))
+
+
+def test_groups_keep_copies_from_vouching_for_each_other() -> None:
+    rng = np.random.default_rng(0)
+    X = pl.DataFrame({"key": np.repeat(rng.permutation(40), 5).astype(str)})
+    y, groups = np.repeat(rng.integers(0, 2, 40), 5), np.repeat(np.arange(40), 5)
+    stage = LabelsClean(probe="linear", action="report")
+    agrees = []
+    for table in (Table.of(X, y), Table.of(X, y, groups=groups)):
+        stage.fit_table(table)
+        agrees.append((stage.judge(table).probabilities.argmax(axis=1) == y).mean())
+    assert agrees[0] > 0.9 > 0.7 > agrees[1]
+
+
+def test_a_rare_class_is_not_judged_and_not_lost() -> None:
+    X, y, _ = planted("cancer")
+    labels = np.where(y == 1, "a", "b").astype(object)
+    labels[[3, 50, 99]] = "rare"
+    stage = LabelsClean(probe="linear", max_share=1.0)
+    plan = stage.fit(X, labels).plan_
+    assert (plan.times[[3, 50, 99]] == 1).all() and np.isnan(plan.score[[3, 50, 99]]).all()
+    (rare,) = [f for f in stage.findings_ if f.kind == "labels.rare"]
+    assert "'rare'" in rare.message
+    assert (plan.times == 0).any()
+
+
+def test_a_class_never_loses_its_last_row() -> None:
+    X = pl.DataFrame({"v": np.r_[np.zeros(60), np.ones(60), np.zeros(5)]})
+    y = np.r_[np.zeros(60), np.ones(60), np.full(5, 2)].astype(int)
+    plan = LabelsClean(probe="linear", filter="predicted_neq_given", max_share=1.0).fit(X, y).plan_
+    assert (plan.times[y == 2] == 1).sum() == 1
+
+
+def test_weights_reach_the_probe_and_rows_of_weight_zero_are_not_judged() -> None:
+    X, y, _ = planted("cancer")
+    weight = np.where(np.arange(len(y)) % 5 == 0, 0.0, 1.0 + np.arange(len(y)) % 3)
+    table = Table.of(X, y, sample_weight=weight)
+    stage = LabelsClean(probe="linear", action="report")
+    plan = stage.fit_table(table)
+    assert np.isnan(plan.score).tolist() == (weight == 0).tolist()
+    even = LabelsClean(probe="linear", action="report").fit_table(
+        Table.of(X, y, sample_weight=(weight > 0) * 1.0)
+    )
+    assert np.nanmax(np.abs(even.score - plan.score)) > 1e-3
+
+
+@pytest.mark.parametrize("target", [np.linspace(0, 1, 60), np.arange(60)])
+def test_a_regression_target_is_refused_with_a_way_out(target: np.ndarray) -> None:
+    with pytest.raises(DataError, match=r"labels\.clean.*regression.*quartiles"):
+        LabelsClean().fit(np.zeros((60, 1)), target)
+
+
+@pytest.mark.parametrize("labels", [["only"] * 60, list("ababab"), [None] * 5 + ["a"], ["a"] * 9 + ["b"]])
+def test_where_two_classes_cannot_be_judged_nothing_is_done_and_that_is_said(labels: list) -> None:
+    stage = LabelsClean().fit(np.zeros((len(labels), 1)), pl.Series(labels, dtype=pl.String))
+    assert (stage.plan_.times == 1).all()
+    (finding,) = stage.findings_
+    assert finding.kind == "labels.rare" and finding.message.startswith("No label was judged")
+
+
+def test_a_target_is_needed() -> None:
+    with pytest.raises(DataError, match="requires y"):
+        LabelsClean().fit(np.zeros((6, 1)))
+
+
+def test_columns_no_probe_can_read_are_an_error_and_an_empty_choice_is_not() -> None:
+    X = pl.DataFrame({"v": pl.Series([[1.0, 2.0]] * 20, dtype=pl.Array(pl.Float64, 2))})
+    with pytest.raises(DataError, match="no column that a probe can read among v"):
+        LabelsClean().fit(X, list("ab") * 10)
+    assert LabelsClean(on=[]).fit(X, list("ab") * 10).plan_.times.tolist() == [1] * 20
+
+
+def test_mixed_columns_with_gaps_are_judged_by_every_probe() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 200)
+    X = pl.DataFrame(
+        {
+            "n": np.where(rng.random(200) < 0.1, np.nan, truth + rng.normal(0, 0.2, 200)),
+            "c": [None if i % 9 == 0 else "xy"[t] for i, t in enumerate(truth)],
+            "b": truth == 1,
+            "d": pl.Series(truth * 1000).cast(pl.Date),
+        }
+    )
+    y = truth.copy()
+    y[:10] = 1 - y[:10]
+    for probe in ("linear", "boosting", "mlp"):
+        stage = LabelsClean(probe=probe, filter="predicted_neq_given", folds=3)
+        gone = stage.fit(X, y).plan_.times == 0
+        assert gone[:10].sum() >= 9 and gone[10:].sum() <= 2
