@@ -1,0 +1,49 @@
+"""Losses that answer one number per row, so that row weights can be applied to any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+    """Return minus the log-likelihood of each row's class.
+
+    Parameters
+    ----------
+    output : Tensor of shape (n_rows, n_classes)
+        Logits.
+    target : Tensor of shape (n_rows,), int64
+        Class codes from 0.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+        Nats.
+    """
+    return functional.cross_entropy(output, target, reduction="none")
+
+
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """Return each row's squared error, averaged over its outputs.
+
+    Parameters
+    ----------
+    output : Tensor of shape (n_rows, n_outputs)
+    target : Tensor of shape (n_rows,) or (n_rows, n_outputs)
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+        The target's unit, squared.
+    """
+    return torch.square(output - target.reshape(output.shape)).flatten(1).mean(dim=1)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cross_entropy": cross_entropy,
+    "squared_error": squared_error,
+}

@@ -1,0 +1,328 @@
+"""The one trainer: a plain loop over tensors, with the schedule, the stopping rule and the record."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tilth.errors import DataError, TilthWarning, UnknownName
+from tilth.training.losses import LOSSES
+from tilth.training.rows import Rows, as_tensor
+from tilth.training.runtime import pick_device, seeded, threads
+from tilth.training.split import inner_split
+
+# Rows per forward pass where no gradient is kept: large enough to fill a core, small enough for any memory.
+INFERENCE_ROWS = 8192
+
+
+class Epoch(NamedTuple):
+    """What one epoch left on record, for the reader and for the health checks.
+
+    Attributes
+    ----------
+    train_loss : float
+        Weighted mean over the epoch's batches, dropout on.
+    validation_loss : float
+        Weighted mean over the inner validation rows, dropout off; NaN where there are none.
+    gradient_first, gradient_last : float
+        Mean over steps of the gradient norm of the first and the last weight matrix, before clipping.
+    clipped_share : float
+        Share of the steps in [0, 1] whose gradient was clipped.
+    learning_rate : float
+        At the epoch's last step.
+    """
+
+    train_loss: float
+    validation_loss: float
+    gradient_first: float
+    gradient_last: float
+    clipped_share: float
+    learning_rate: float
+
+
+class Trainer:
+    """Train a network on tensors: AdamW, warm-up and cosine, clipping, early stopping, best weights restored.
+
+    The tensors live on the device whole; each epoch permutes the rows once and takes its batches by
+    `index_select`. On a CPU the same seed gives the same weights. The global random states of torch and NumPy
+    are left as they were. On CUDA the forward pass runs in bfloat16 where the card has it.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Trained in place; takes (n_rows, n_inputs) float32.
+    loss : {"cross_entropy", "squared_error"} or callable
+        A callable takes (output, target) and returns one loss per row.
+    learning_rate : float, default 1e-3
+        Peak of the schedule.
+    weight_decay : float, default 1e-4
+        Decoupled, as in AdamW.
+    warmup_share : float in [0, 1), default 0.05
+        Share of all planned steps in which the rate rises linearly; it then falls to 0 as a cosine.
+    batch_size : int, default 256
+        Rows; a last batch of a single row is dropped, because batch normalization cannot use it.
+    max_epochs : int, default 100
+    patience : int, default 10
+        Epochs without a lower validation loss before training stops.
+    validation_share : float in [0, 0.5], default 0.15
+        Share of the rows kept aside, stratified where the target is integer; 0 trains for all epochs.
+    clip_norm : float or None, default 1.0
+        Largest norm of the whole gradient; None never clips.
+    device : str, default "auto"
+        CUDA, then MPS, then the CPU; or one of them by name.
+    random_state : int, default 0
+        Seed of the inner split, the order of the rows and the dropout.
+    n_jobs : int or None, default 1
+        CPU threads of torch while it trains: one is the fastest for small networks and leaves the other cores
+        to other folds; -1 for one per core, None for torch's own number.
+    on_epoch : callable, optional
+        Called after each epoch with its number (from 0) and its `Epoch`; returning True stops the training.
+
+    Attributes
+    ----------
+    history_ : list of Epoch
+    best_epoch_ : int
+        The epoch whose weights the network now has.
+    stopped_ : {"epochs", "patience", "diverged", "asked"}
+        Why training ended.
+    device_ : torch.device
+
+    Raises
+    ------
+    DataError
+        Fewer than 2 training rows, rows that do not match, or values that are not finite.
+
+    Warns
+    -----
+    TilthWarning
+        The loss became NaN or infinite; the best weights until then are kept.
+
+    References
+    ----------
+    Loshchilov, Hutter: Decoupled weight decay regularization, ICLR 2019; SGDR, ICLR 2017 (cosine).
+
+    Examples
+    --------
+    >>> from tilth.training import Trainer, mlp
+    >>> X = np.random.default_rng(0).normal(size=(200, 3)).astype("float32")
+    >>> trainer = Trainer(mlp(3, 2), "cross_entropy", max_epochs=20, device="cpu")
+    >>> trainer = trainer.fit(X, (X[:, 0] > 0).astype(int))
+    >>> trainer.predict(X).shape
+    torch.Size([200, 2])
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: str | Callable[[Tensor, Tensor], Tensor],
+        *,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-4,
+        warmup_share: float = 0.05,
+        batch_size: int = 256,
+        max_epochs: int = 100,
+        patience: int = 10,
+        validation_share: float = 0.15,
+        clip_norm: float | None = 1.0,
+        device: str = "auto",
+        random_state: int = 0,
+        n_jobs: int | None = 1,
+        on_epoch: Callable[[int, Epoch], bool | None] | None = None,
+    ) -> None:
+        if isinstance(loss, str) and loss not in LOSSES:
+            raise UnknownName.among("loss", loss, LOSSES)
+        if batch_size < 2 or max_epochs < 1 or patience < 1:
+            raise ValueError(
+                f"batch_size ({batch_size}) must be at least 2, max_epochs ({max_epochs}) and patience "
+                f"({patience}) at least 1."
+            )
+        self.network = network
+        self.loss = LOSSES[loss] if isinstance(loss, str) else loss
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup_share = warmup_share
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_share = validation_share
+        self.clip_norm = clip_norm
+        self.device = device
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.on_epoch = on_epoch
+
+    def fit(self, X: Any, y: Any = None, weight: Any = None) -> Trainer:
+        """Train the network and restore its best weights.
+
+        Parameters
+        ----------
+        X : array or Tensor of shape (n_rows, ...)
+            Inputs, taken as float32.
+        y : array or Tensor of shape (n_rows,) or (n_rows, n_outputs), optional
+            Class codes (integers) or values; without it the network learns to give back `X`.
+        weight : array or Tensor of shape (n_rows,), optional
+            How much each row counts; only ratios matter.
+        """
+        rows = Rows.of(X, y, weight)
+        self.device_ = pick_device(self.device)
+        training, validation = inner_split(
+            rows.target.numpy(), self.validation_share, self.random_state, not rows.target.is_floating_point()
+        )
+        if len(training) < 2:
+            raise DataError(
+                f"Training needs at least 2 rows beside the validation rows; there are {len(training)}."
+            )
+        with threads(self.n_jobs), seeded(self.random_state, self.device_):
+            self.network.to(self.device_)
+            self._train(
+                rows.select(training).to(self.device_),
+                rows.select(validation).to(self.device_) if len(validation) else None,
+            )
+        return self
+
+    def predict(self, X: Any) -> Tensor:
+        """Return the network's outputs for `X`, on the CPU, in float32.
+
+        Parameters
+        ----------
+        X : array or Tensor of shape (n_rows, ...)
+        """
+        with threads(self.n_jobs):
+            return outputs(self.network, X)
+
+    def _train(self, training: Rows, validation: Rows | None) -> None:
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            fused=self.device_.type in ("cpu", "cuda"),
+        )
+        order = torch.Generator().manual_seed(self.random_state)
+        self.history_: list[Epoch] = []
+        self.best_epoch_, self.stopped_ = 0, "epochs"
+        best_loss, best_weights = math.inf, None
+        for number in range(self.max_epochs):
+            permutation = torch.randperm(len(training), generator=order).to(self.device_)
+            epoch = self._run_epoch(number, training, permutation, optimizer)
+            if validation is not None:
+                epoch = epoch._replace(validation_loss=self._loss_over(validation))
+            self.history_.append(epoch)
+            watched = epoch.train_loss if validation is None else epoch.validation_loss
+            if not math.isfinite(watched):
+                self.stopped_ = "diverged"
+                break
+            # Without validation rows there is nothing to choose by: the last epoch is the best one.
+            if validation is None or watched < best_loss:
+                best_loss, self.best_epoch_ = watched, number
+                best_weights = {name: value.clone() for name, value in self.network.state_dict().items()}
+            if self.on_epoch is not None and self.on_epoch(number, epoch):
+                self.stopped_ = "asked"
+                break
+            if validation is not None and number - self.best_epoch_ >= self.patience:
+                self.stopped_ = "patience"
+                break
+        if best_weights is not None:
+            self.network.load_state_dict(best_weights)
+        self.network.eval()
+        if self.stopped_ == "diverged":
+            warnings.warn(
+                f"Training diverged in epoch {len(self.history_) - 1}: the loss is no longer finite. The "
+                f"weights of epoch {self.best_epoch_} are kept. Scale the inputs or lower learning_rate "
+                f"({self.learning_rate:g}).",
+                TilthWarning,
+                stacklevel=4,
+            )
+
+    def _run_epoch(
+        self, number: int, training: Rows, permutation: Tensor, optimizer: torch.optim.Optimizer
+    ) -> Epoch:
+        self.network.train()
+        parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        matrices = [parameter for parameter in parameters if parameter.ndim > 1] or parameters
+        batches = [batch for batch in permutation.split(self.batch_size) if len(batch) > 1]
+        total, rate = self.max_epochs * len(batches), 0.0
+        record: list[Tensor] = []
+        for step, batch in enumerate(batches, start=number * len(batches)):
+            rate = self.learning_rate * _rate_share(step, total, self.warmup_share)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad(set_to_none=True)
+            loss = (self._losses(training, batch) * training.weight.index_select(0, batch)).mean()
+            loss.backward()
+            first, last = _norm(matrices[0]), _norm(matrices[-1])
+            norm = torch.nn.utils.clip_grad_norm_(
+                parameters, math.inf if self.clip_norm is None else self.clip_norm
+            )
+            optimizer.step()
+            # Kept as tensors: reading a number here would make a GPU wait at every step.
+            record.append(torch.stack((loss.detach().float(), first, last, norm.float())))
+        losses, firsts, lasts, norms = torch.stack(record).cpu().numpy().astype(np.float64).T
+        clipped = 0.0 if self.clip_norm is None else float(np.mean(norms > self.clip_norm))
+        sizes = np.array([len(batch) for batch in batches])
+        return Epoch(
+            float(np.average(losses, weights=sizes)),
+            math.nan,
+            float(firsts.mean()),
+            float(lasts.mean()),
+            clipped,
+            rate,
+        )
+
+    def _losses(self, rows: Rows, batch: Tensor) -> Tensor:
+        X, target = rows.X.index_select(0, batch), rows.target.index_select(0, batch)
+        with _precision(self.device_):
+            output = self.network(X)
+        return self.loss(output.float(), target)
+
+    def _loss_over(self, rows: Rows) -> float:
+        self.network.eval()
+        everything = torch.arange(len(rows), device=self.device_)
+        with torch.inference_mode():
+            losses = torch.cat([self._losses(rows, part) for part in everything.split(INFERENCE_ROWS)])
+            return float((losses.double() * rows.weight).sum() / rows.weight.sum())
+
+
+def outputs(network: nn.Module, X: Any) -> Tensor:
+    """Return a network's outputs in evaluation mode, computed part by part where the network lives.
+
+    Parameters
+    ----------
+    network : nn.Module
+    X : array or Tensor of shape (n_rows, ...)
+
+    Returns
+    -------
+    Tensor of shape (n_rows, n_outputs)
+        float32, on the CPU.
+    """
+    device = next(network.parameters()).device
+    network.eval()
+    with torch.inference_mode():
+        parts = [network(part.to(device)).float().cpu() for part in as_tensor(X).split(INFERENCE_ROWS)]
+    return torch.cat(parts)
+
+
+def _norm(parameter: Tensor) -> Tensor:
+    if parameter.grad is None:
+        return torch.zeros((), device=parameter.device)
+    return torch.linalg.vector_norm(parameter.grad).float()
+
+
+def _rate_share(step: int, total: int, warmup_share: float) -> float:
+    """Return the share of the peak rate at a step: up a line, then down half a cosine."""
+    warmup = warmup_share * total
+    if step < warmup:
+        return (step + 1) / (math.floor(warmup) + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, total - warmup)))
+
+
+def _precision(device: torch.device) -> torch.autocast:
+    # bfloat16 has float32's range, so that losses need no scaling; cards without it stay in float32.
+    enabled = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
