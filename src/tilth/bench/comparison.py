@@ -1,0 +1,140 @@
+"""Before against after, on the same rows, the same folds and the same seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import polars as pl
+
+from tilth.bench.arms import RANDOM_DROP, Arm, Design
+from tilth.bench.metrics import METRICS
+from tilth.bench.result import Comparison, Verdict
+from tilth.bench.statistics import corrected_t
+from tilth.bench.trial import facts_of, frames_of, notes_of, plan, run_folds
+from tilth.bench.verdicts import Question, judge, pivot
+from tilth.core import Finding
+
+
+def compare(
+    before: Any,
+    after: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    sample_weight: Any = None,
+    groups: Any = None,
+    probes: Sequence[Any] = ("linear", "boosting", "mlp"),
+    folds: int = 5,
+    repeats: int = 5,
+    metric: str = "auto",
+    random_state: int = 0,
+    n_jobs: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Tell whether *after* is better than *before*, with intervals that hold what they promise.
+
+    Everything that learns is cloned and fitted inside the training part of each fold. Test rows pass through
+    column stages only; their labels, weights and number are frozen. Groups and copies of a row are never torn
+    apart. Where *after* drops rows, *before* is also run on as many rows dropped at random; where the primary
+    metric depends on a threshold, *before* is also run with its threshold tuned on inner folds.
+
+    Parameters
+    ----------
+    before, after : None, Stage, list of Stage or (name, Stage), or Pipeline
+        None and an empty list leave the data as it is: the probes themselves take gaps and categories. If a
+        pipeline ends in a model, that model judges too, as the probe ``model``, for both.
+    X : frame, array or Table
+    y, sample_weight, groups : array-like of shape (n_rows,), optional
+        Not needed where `X` is a Table that names them.
+    probes : sequence of str or (name, estimator)
+        ``"linear"``, ``"boosting"``, ``"mlp"``, or an estimator that takes a Polars frame.
+    folds : int
+        At least 2.
+    repeats : int
+        1 gives an indication at most.
+    metric : str
+        The primary metric. ``"auto"``: ``roc_auc`` for two classes, ``log_loss`` and ``balanced_accuracy``
+        for more, ``rmse`` for a regression.
+    random_state : int
+        Seeds the folds and, fold by fold, the probes; both arms get the same.
+    n_jobs : int, optional
+        Processes; by default one per core. The result does not depend on it.
+    progress : callable, optional
+        Told in words which fold is done.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    DataError
+        Too few rows or groups for the folds; a target with gaps; columns that no probe takes.
+    StageError
+        A column stage changed the test rows.
+    UnknownName
+        A probe or metric does not exist.
+
+    Source
+    ------
+    Nadeau and Bengio (2003) for the interval, Benavoli et al. (2017) for the region of practical equivalence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tilth.stages.scale.standard import ScaleStandard
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> y = (X[:, 0] + X[:, 1] > 0).astype(int)
+    >>> done = compare(None, [ScaleStandard()], X, y, probes=["linear"], repeats=2, n_jobs=1)
+    >>> done.verdicts[0].word
+    'no difference'
+    """
+    arms = (Arm.of("before", before), Arm.of("after", after))
+    design, leaks = plan(
+        X,
+        y,
+        sample_weight,
+        groups,
+        arms=arms,
+        probes=probes,
+        folds=folds,
+        repeats=repeats,
+        metric=metric,
+        random_state=random_state,
+    )
+    names = [name for name, _ in design.probes]
+    testable = design.task == "regression" or len(design.labels) > 1
+    results = run_folds(design, arms, n_jobs=n_jobs, progress=progress, random_drop=True) if testable else []
+    scores, costs = frames_of(results)
+    controls = notes_of(results)
+    if any(r.dropped > 0 for r in results):
+        dropped = sum(max(r.dropped, 0) for r in results) / len(results)
+        controls = _random_drop(scores, design, names, dropped) + controls
+    else:
+        scores = scores.filter(pl.col("arm") != RANDOM_DROP)
+    verdicts: list[Verdict] = judge(scores, [Question("before", "after")], names, facts_of(design, costs))
+    rows = design.table.height
+    return Comparison(
+        design.task, design.primary, folds, repeats, rows, scores, verdicts, costs, leaks, controls
+    )
+
+
+def _random_drop(
+    scores: pl.DataFrame, design: Design, probes: Sequence[str], dropped: float
+) -> list[Finding]:
+    """Say for each probe how *after* does against dropping as many rows at random."""
+    held = pivot(scores)
+    findings = []
+    for name in probes:
+        for metric in (METRICS[m] for m in design.primary):
+            gains = metric.gain(held[name, metric.name, RANDOM_DROP], held[name, metric.name, "after"])
+            if not (gains == gains).all():
+                continue
+            estimate = corrected_t(gains, design.folds)
+            message = (
+                f"{name}, {metric.name}: against dropping as many rows at random ({dropped:,.0f} per fold) "
+                f"gain {estimate.mean:+.4f}, 95 % interval {estimate.low:+.4f} to {estimate.high:+.4f}."
+            )
+            findings.append(Finding("bench.random_drop", message, estimate.mean, "info", stage="bench"))
+    return findings

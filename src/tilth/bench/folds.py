@@ -1,0 +1,228 @@
+"""Who is tested when: folds keyed by row id, in which groups and copies of a row stay together."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tilth.core.finding import Finding
+from tilth.errors import DataError
+from tilth.statistics import hash_rows
+from tilth.table import ROW, Table
+
+STRATA = 10
+"""Quantile bins by which the values of a regression are spread over the folds."""
+
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Units:
+    """Say which rows must be tested together.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows,), int64
+        Rows of the same code go to the same fold.
+    findings : list of Finding
+        What was kept together, and what could not be.
+    """
+
+    codes: Codes
+    findings: list[Finding]
+
+
+def units_of(table: Table, folds: int) -> Units:
+    """Find the rows that must not be torn apart: groups, and rows with the same features.
+
+    A row whose copy is in the training part is no test. Copies that tie more than one fold's share of the
+    rows together are the nature of the data (few columns, few values): they are told, and let go.
+
+    Raises
+    ------
+    DataError
+        Fewer groups than folds.
+    """
+    rows = table.height
+    copies = _copies(table)
+    repeated = rows - len(np.unique(copies))
+    groups = table.role("group")
+    if groups is None:
+        codes = copies
+    else:
+        own = groups.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+        if len(np.unique(own)) < folds:
+            raise DataError(
+                f"Column '{table.roles.group}' has {len(np.unique(own))} groups, but {folds} folds were "
+                "asked for, and a group is never split. Ask for fewer folds."
+            )
+        codes = _joined(own, copies)
+    findings = []
+    if repeated and np.bincount(codes).max() > rows / folds:
+        codes = np.arange(rows) if groups is None else own
+        findings.append(
+            Finding(
+                "bench.copies_split",
+                f"{repeated:,} of {rows:,} rows repeat the features of another, too many to keep together in "
+                f"{folds} folds: some copies of test rows are trained on, and scores may be too good.",
+                repeated / rows,
+                "medium",
+                n_rows=repeated,
+                remedy={"duplicates.exact": {}},
+                stage="bench",
+            )
+        )
+    elif repeated:
+        findings.append(
+            Finding(
+                "bench.copies_together",
+                f"{repeated:,} of {rows:,} rows repeat the features of another; copies were kept together.",
+                repeated / rows,
+                "low",
+                n_rows=repeated,
+                stage="bench",
+            )
+        )
+    if groups is not None:
+        count = len(np.unique(own))
+        message = f"Rows of the same '{table.roles.group}' ({count:,} groups) were kept in one fold."
+        findings.append(Finding("bench.groups_together", message, float(count), n_rows=rows, stage="bench"))
+    return Units(codes, findings)
+
+
+def assign(strata: Codes, units: Codes, ids: NDArray[np.uint64], folds: int, seed: int, repeat: int) -> Codes:
+    """Give every row a test fold, each stratum spread evenly, no unit torn apart.
+
+    Keyed by (seed, repeat, row id): the order of the rows does not matter.
+
+    Parameters
+    ----------
+    strata : ndarray of shape (n_rows,)
+        Class codes, or bins of a value; from 0.
+    units : ndarray of shape (n_rows,)
+        Rows of the same code are assigned together.
+    ids : ndarray of shape (n_rows,), uint64
+    folds, seed, repeat : int
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), int64
+        Folds from 0; sizes of folds differ by at most one row per stratum where every unit is one row.
+    """
+    words = hash_rows(seed, ids, repeat)
+    count = int(strata.max()) + 1
+    _, units = np.unique(units, return_inverse=True)
+    sizes = np.bincount(units)
+    fold = np.full(len(ids), -1, np.int64)
+    filled = np.zeros((folds, count), np.int64)
+    several = np.flatnonzero(sizes > 1)
+    if len(several):
+        # A unit is known by the smallest of its rows' words, which no order of rows can change.
+        word = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64)
+        np.minimum.at(word, units, words)
+        held = np.zeros((len(sizes), count), np.int64)
+        np.add.at(held, (units, strata), 1)
+        where = _greedy(held[several], word[several], np.bincount(strata, minlength=count), folds, filled)
+        of_unit = np.full(len(sizes), -1, np.int64)
+        of_unit[several] = where
+        fold = of_unit[units]
+    alone = fold < 0
+    for stratum in range(count):
+        rows = np.flatnonzero(alone & (strata == stratum))
+        rows = rows[np.lexsort((ids[rows], words[rows]))]
+        fold[rows] = _fill(filled, stratum, len(rows))
+    return fold
+
+
+def strata_of(target: NDArray, task: str, folds: int) -> Codes:
+    """Return the classes, or for a regression the quantile bins, that folds are stratified by."""
+    if task != "regression":
+        return target.astype(np.int64)
+    bins = max(1, min(STRATA, len(target) // folds))
+    edges = np.quantile(target, np.arange(1, bins) / bins)
+    return np.searchsorted(edges, target, side="right").astype(np.int64)
+
+
+def fingerprint(frame: pl.DataFrame) -> str:
+    """Return a digest of a frame's rows, in order, and its columns; the same within one process.
+
+    Lists and arrays are hashed through their text, which shows every number in full.
+    """
+    plain = [
+        pl.col(name).cast(pl.List(pl.String)).list.join("|", ignore_nulls=False)
+        if isinstance(dtype, pl.List | pl.Array)
+        else pl.col(name)
+        for name, dtype in frame.schema.items()
+    ]
+    words = frame.select(plain).hash_rows(seed=0).to_numpy() if frame.width else np.zeros(0, np.uint64)
+    digest = hashlib.blake2b(repr(frame.schema).encode(), digest_size=16)
+    digest.update(words.tobytes())
+    return digest.hexdigest()
+
+
+def _copies(table: Table) -> Codes:
+    """Code rows by their features; without any feature each row stands alone."""
+    frame = table.X()
+    if frame.width == 0:
+        return np.arange(table.height, dtype=np.int64)
+    lists = [n for n, t in frame.schema.items() if isinstance(t, pl.List | pl.Array)]
+    frame = frame.with_columns(
+        pl.col(n).cast(pl.List(pl.String)).list.join("|", ignore_nulls=False) for n in lists
+    )
+    first = frame.with_row_index(ROW).select(pl.col(ROW).first().over(frame.columns).cast(pl.Int64))
+    return np.unique(first.to_series().to_numpy(), return_inverse=True)[1].astype(np.int64)
+
+
+def _joined(one: Codes, other: Codes) -> Codes:
+    """Return codes under which rows that share either code, directly or through others, are one unit."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows = len(one)
+    place = np.arange(rows)
+    ends = np.concatenate([rows + one, rows + one.max() + 1 + other])
+    starts = np.concatenate([place, place])
+    size = int(ends.max()) + 1
+    links = coo_array((np.ones(len(starts), np.int8), (starts, ends)), shape=(size, size))
+    return connected_components(links, directed=False)[1][:rows].astype(np.int64)
+
+
+def _greedy(held: Codes, word: NDArray[np.uint64], total: Codes, folds: int, filled: Codes) -> Codes:
+    """Place units, the largest first, each in the fold that stays the most even; updates `filled`."""
+    where = np.zeros(len(held), np.int64)
+    share = 1 / np.maximum(total, 1)
+    for unit in np.lexsort((word, -held.sum(axis=1))):
+        # Adding a unit raises the sum of squared shares least where its classes are rarest so far.
+        cost = ((2 * filled + held[unit]) * held[unit] * share**2).sum(axis=1)
+        best = np.lexsort((np.arange(folds), filled.sum(axis=1), cost))[0]
+        where[unit] = best
+        filled[best] += held[unit]
+    return where
+
+
+def _fill(filled: Codes, stratum: int, count: int) -> Codes:
+    """Return folds for `count` rows, in their order, so that the stratum fills evenly; updates `filled`."""
+    have = filled[:, stratum].copy()
+    given = np.zeros_like(have)
+    # Water filling: raise the lowest folds first. Ties go to the fold with the fewest rows in all.
+    order = np.lexsort((np.arange(len(have)), filled.sum(axis=1)))
+    left = count
+    while left:
+        low = have + given
+        level = low.min()
+        lowest = [f for f in order if low[f] == level]
+        higher = low[low > level]
+        step = int(higher.min() - level) if len(higher) else left
+        full = min(step, left // len(lowest))
+        if full:
+            given[lowest] += full
+            left -= full * len(lowest)
+        else:
+            given[lowest[:left]] += 1
+            left = 0
+    filled[:, stratum] += given
+    return np.repeat(np.arange(len(have)), given)

@@ -1,0 +1,296 @@
+"""What the bench hands back: verdicts with their intervals, as plain values."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import polars as pl
+
+from tilth.core.finding import Finding
+
+Word = Literal[
+    "helps",
+    "hurts",
+    "no difference",
+    "trades",
+    "threshold only",
+    "no evidence",
+    "not testable",
+    "indication",
+]
+"""Verdict words; computed from the scores, never typed."""
+
+SCORES = pl.Schema(
+    {
+        "probe": pl.String,
+        "metric": pl.String,
+        "arm": pl.String,
+        "repeat": pl.Int64,
+        "fold": pl.Int64,
+        "value": pl.Float64,
+    }
+)
+COSTS = pl.Schema(
+    {
+        "arm": pl.String,
+        "probe": pl.String,
+        "prepare_seconds": pl.Float64,
+        "fit_seconds": pl.Float64,
+        "rows_trained": pl.Float64,
+        "share_kept": pl.Float64,
+    }
+)
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Hold a metric that stands beside the primary one.
+
+    Parameters
+    ----------
+    metric : str
+    before, after : float
+        Mean scores, in the metric's own direction.
+    difference, low, high : float
+        After against before with its 95 % interval; above 0 is better, whatever the metric.
+    p : float
+        Of the corrected t test, not adjusted for the number of guards.
+    broken : bool
+        The guard forbids the word "helps": it is clearly worse.
+    """
+
+    metric: str
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    broken: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Hold one claim: one probe, one metric, before against after.
+
+    Parameters
+    ----------
+    probe, metric : str
+    before, after : float
+        Mean scores over all test folds, in the metric's own direction.
+    difference : float
+        Mean paired difference; above 0 is better, also for errors and losses.
+    low, high : float
+        95 % interval of the difference, corrected for overlapping training sets.
+    p, p_holm : float
+        Two-sided; `p_holm` is adjusted for all claims of the same report.
+    n_scores : int
+        Paired scores: folds times repeats.
+    mde80 : float
+        The smallest true difference that this run would have found four times in five.
+    p_hurts, p_same, p_helps : float
+        Posterior probabilities that the difference lies below, within and above the region of
+        practical equivalence; they sum to 1.
+    rope : float
+        Half width of that region, in the metric's units.
+    word : str
+        One of `Word`.
+    guards : dict of metric name to Guard
+    note : str
+        What the word alone does not say; may be empty.
+    rows_needed : int or None
+        About how many rows would settle the claim; None where it is settled, or nobody can say.
+    stage : str
+        In an ablation, the stage that was left out; else empty.
+    """
+
+    probe: str
+    metric: str
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    n_scores: int
+    mde80: float
+    p_hurts: float
+    p_same: float
+    p_helps: float
+    rope: float
+    word: Word
+    guards: dict[str, Guard] = field(default_factory=dict)
+    note: str = ""
+    rows_needed: int | None = None
+    stage: str = ""
+
+    def in_words(self) -> str:
+        """Say the verdict as one plain sentence."""
+        who = f"{self.probe}, {self.metric}"
+        who = f"{self.stage}: {who}" if self.stage else who
+        if not math.isfinite(self.difference):
+            return f"{who}: {self.word}. {self.note}".rstrip()
+        told = (
+            f"{who}: {self.word}. {self.before:.{DIGITS}f} -> {self.after:.{DIGITS}f}; "
+            f"gain {self.difference:+.{DIGITS}f}, "
+            f"95 % interval {self.low:+.{DIGITS}f} to {self.high:+.{DIGITS}f}, "
+            f"Holm p {self.p_holm:.3g}, {self.n_scores} paired scores."
+        )
+        if self.word == "no evidence" and math.isfinite(self.mde80):
+            told += f" This run finds differences from {self.mde80:.{DIGITS}f}"
+            told += f"; about {self.rows_needed:,} rows would settle it." if self.rows_needed else "."
+        return f"{told} {self.note}".rstrip()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Hold what every run of the bench reports: design, scores, verdicts, costs.
+
+    Parameters
+    ----------
+    task : {'binary', 'multiclass', 'regression'}
+    primary : tuple of str
+        The metrics that verdicts are about, chosen before the run.
+    folds, repeats, rows : int
+    scores : DataFrame
+        ``probe, metric, arm, repeat, fold, value``: each value in its metric's own direction.
+    verdicts : list of Verdict
+    costs : DataFrame
+        ``arm, probe, prepare_seconds, fit_seconds, rows_trained, share_kept``: means per fold;
+        `share_kept` is the share of training rows that the arm did not drop.
+    leaks : list of Finding
+        What could make scores too good: duplicates and groups across folds, and what was done.
+    controls : list of Finding
+        Arms run to tell a cause from a coincidence, such as dropping as many rows at random.
+    """
+
+    task: str
+    primary: tuple[str, ...]
+    folds: int
+    repeats: int
+    rows: int
+    scores: pl.DataFrame
+    verdicts: list[Verdict]
+    costs: pl.DataFrame
+    leaks: list[Finding] = field(default_factory=list)
+    controls: list[Finding] = field(default_factory=list)
+
+    def table(self) -> pl.DataFrame:
+        """Return the verdicts as a frame, one line each, without guards."""
+        return verdict_table(self.verdicts)
+
+    def in_words(self) -> list[str]:
+        """Say the result as plain sentences; the first names the metric chosen before the run."""
+        design = f"{self.folds} folds" + (f" x {self.repeats} repeats" if self.repeats > 1 else ", once")
+        first = (
+            f"Chosen before the run: {' and '.join(self.primary)} ({self.task}, {self.rows:,} rows, "
+            f"{design}). A gain above 0 is better."
+        )
+        told = [first, *(v.in_words() for v in self.verdicts)]
+        for verdict in self.verdicts:
+            told += [_guard_in_words(verdict, guard) for guard in verdict.guards.values() if guard.broken]
+        told += [finding.message for finding in (*self.controls, *self.leaks)]
+        return list(dict.fromkeys(told))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold; what is not a number is None."""
+        told = {f: getattr(self, f) for f in ("task", "primary", "folds", "repeats", "rows")}
+        told |= {"scores": self.scores.to_dicts(), "costs": self.costs.to_dicts()}
+        told |= {"verdicts": [asdict(v) for v in self.verdicts]}
+        told |= {name: [f.as_dict() for f in getattr(self, name)] for name in ("leaks", "controls")}
+        plain: dict[str, Any] = _finite(told)
+        return plain
+
+    def to_json(self, indent: int | None = 1) -> str:
+        """Write the result as JSON."""
+        return json.dumps(self.as_dict(), indent=indent, sort_keys=True, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Comparison(Trial):
+    """Hold *before* against *after*; see `Trial` for the fields.
+
+    Arms in `scores` and `costs`: ``before``, ``after``; ``random drop`` where *after* drops rows;
+    ``before, tuned`` where the primary metric depends on a threshold.
+    """
+
+
+@dataclass(frozen=True)
+class Ablation(Trial):
+    """Hold what each stage adds to a pipeline: all stages against all but one; see `Trial`.
+
+    Each verdict's `stage` names the stage left out, its `before` is the pipeline without the stage and its
+    `after` the whole one, so a difference above 0 means that the stage helps. Arms: ``full``,
+    ``without <stage>``.
+
+    Parameters
+    ----------
+    stages : tuple of str
+        The stages that were left out in turn, in the pipeline's order.
+    """
+
+    stages: tuple[str, ...] = ()
+
+    def of(self, stage: str) -> list[Verdict]:
+        """Return the verdicts on one stage."""
+        return [v for v in self.verdicts if v.stage == stage]
+
+    def ranking(self) -> pl.DataFrame:
+        """Rank the stages by their mean gain, per probe and metric.
+
+        Columns: ``probe, metric, rank, stage, difference, low, high``. Stages whose intervals overlap with
+        that of the first of their rank share it: a tie.
+        """
+        ranked: list[dict[str, Any]] = []
+        for probe, metric in dict.fromkeys((v.probe, v.metric) for v in self.verdicts):
+            mine = [v for v in self.verdicts if (v.probe, v.metric) == (probe, metric)]
+            mine = sorted((v for v in mine if math.isfinite(v.difference)), key=lambda v: -v.difference)
+            rank, first = 0, None
+            for place, v in enumerate(mine, start=1):
+                if first is None or v.high < first.low:
+                    rank, first = place, v
+                ranked.append(
+                    {"probe": probe, "metric": metric, "rank": rank, "stage": v.stage}
+                    | {"difference": v.difference, "low": v.low, "high": v.high}
+                )
+        return pl.DataFrame(
+            ranked,
+            schema={"probe": pl.String, "metric": pl.String, "rank": pl.Int64, "stage": pl.String}
+            | dict.fromkeys(("difference", "low", "high"), pl.Float64),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return super().as_dict() | {"stages": list(self.stages)}
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> pl.DataFrame:
+    """Return verdicts as a frame, one line each, without guards."""
+    text = ("stage", "probe", "metric", "word")
+    numbers = ("before", "after", "difference", "low", "high", "p", "p_holm", "mde80", "rope")
+    posterior = ("p_hurts", "p_same", "p_helps")
+    schema: dict[str, Any] = dict.fromkeys(text, pl.String) | dict.fromkeys(numbers + posterior, pl.Float64)
+    schema |= {"n_scores": pl.Int64, "rows_needed": pl.Int64, "note": pl.String}
+    return pl.DataFrame([{name: getattr(v, name) for name in schema} for v in verdicts], schema=schema)
+
+
+def _guard_in_words(verdict: Verdict, guard: Guard) -> str:
+    who = f"{verdict.stage}: {verdict.probe}" if verdict.stage else verdict.probe
+    return (
+        f"{who}: {guard.metric} is clearly worse, {guard.before:.{DIGITS}f} -> {guard.after:.{DIGITS}f} "
+        f"(95 % interval of the gain {guard.low:+.{DIGITS}f} to {guard.high:+.{DIGITS}f})."
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,233 @@
+"""Runs the folds: the design is fixed first, then every fold is run, in any number of processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tilth.bench.arms import MODEL, Arm, Design, FoldResult, run_fold
+from tilth.bench.folds import Units, assign, strata_of, units_of
+from tilth.bench.metrics import primary_of
+from tilth.bench.result import COSTS, SCORES
+from tilth.bench.verdicts import Facts
+from tilth.core import BatchStage, Finding
+from tilth.errors import DataError, UnknownName
+from tilth.probes import PROBES
+from tilth.probes.target import encode_classes, read_target, read_values, task_of
+from tilth.table import Container, Table
+
+NOTES_SHOWN = 5
+
+
+def plan(
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    groups: Any,
+    *,
+    arms: Sequence[Arm],
+    probes: Sequence[Any],
+    folds: int,
+    repeats: int,
+    metric: str,
+    random_state: int,
+) -> tuple[Design, list[Finding]]:
+    """Fix everything before the first fold is run: task, primary metric, folds, probes.
+
+    Raises
+    ------
+    DataError
+        Too few rows or groups for the folds, a target with gaps, weights that are negative.
+    UnknownName
+        A probe or metric of this name does not exist.
+    """
+    if folds < 2 or repeats < 1:
+        raise DataError(f"folds is {folds} and repeats {repeats}; at least 2 folds and 1 repeat are needed.")
+    table = Table.of(X, y, sample_weight=sample_weight, groups=groups)
+    table = Table(table.frame.collect().lazy(), table.roles, table.kinds_declared, Container("polars"))
+    if table.height < folds:
+        raise DataError(f"{table.height} rows cannot be split into {folds} folds. Ask for fewer folds.")
+    target = table.need("target", "The bench")
+    values = read_target(target)
+    truth: np.ndarray
+    labels = pl.Series("label", [], dtype=pl.String)
+    if task_of(values) == "regression":
+        task, truth = "regression", read_values(values)
+    else:
+        # One class is no error here: it is a verdict.
+        codes = encode_classes(values)[1] if len(np.unique(values)) > 1 else np.zeros(len(values), np.int64)
+        first = np.unique(codes, return_index=True)[1]
+        labels = target[first].cast(pl.String).alias("label")
+        task, truth = "binary" if len(labels) <= 2 else "multiclass", codes
+    units: Units = units_of(table, folds)
+    strata = strata_of(truth, task, folds)
+    ids = table.ids
+    fold_of = [assign(strata, units.codes, ids, folds, random_state, repeat) for repeat in range(repeats)]
+    design = Design(
+        table,
+        task,
+        truth,
+        labels,
+        _weights(table),
+        units.codes,
+        strata,
+        np.stack(fold_of),
+        _probes(probes, arms),
+        primary_of(task, metric),
+        folds,
+        random_state,
+    )
+    batch = sorted({name for arm in arms for name, stage in arm.stages if isinstance(stage, BatchStage)})
+    if batch:
+        message = f"Batch stages act in a loader only and are not judged here: {', '.join(batch)}."
+        units.findings.append(
+            Finding("bench.batch_stages", message, float(len(batch)), "medium", stage="bench")
+        )
+    return design, units.findings
+
+
+def facts_of(design: Design, costs: pl.DataFrame) -> Facts:
+    """Return what verdicts depend on besides the scores."""
+    rows = design.table.height
+    counts = np.array([rows]) if design.task == "regression" else np.bincount(design.truth)
+    kept = costs.group_by("arm").agg(pl.col("share_kept").mean()).iter_rows()
+    return Facts(
+        design.task,
+        design.primary,
+        design.folds,
+        len(design.fold_of),
+        rows,
+        counts,
+        {str(a): float(s) for a, s in kept},
+    )
+
+
+def run_folds(
+    design: Design,
+    arms: Sequence[Arm],
+    *,
+    n_jobs: int | None,
+    progress: Callable[[str], None] | None,
+    random_drop: bool = False,
+    optional: Sequence[str] = (),
+) -> list[FoldResult]:
+    """Run all folds of all repeats; the result does not depend on `n_jobs`."""
+    from joblib import Parallel, cpu_count, delayed, parallel_config
+
+    repeats = len(design.fold_of)
+    places = [(repeat, fold) for repeat in range(repeats) for fold in range(design.folds)]
+    jobs = min(cpu_count() if n_jobs is None or n_jobs == -1 else n_jobs, len(places))
+    run = partial(_quietly, design, tuple(arms), random_drop=random_drop, optional=tuple(optional))
+    done: list[FoldResult] = []
+    if jobs == 1:
+        results: Iterator[FoldResult] = (run(*place) for place in places)
+        return _gather(results, places, repeats, design.folds, progress, done)
+    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1), _one_polars_thread():
+        results = Parallel(return_as="generator")(delayed(run)(*place) for place in places)
+        return _gather(results, places, repeats, design.folds, progress, done)
+
+
+def frames_of(results: Sequence[FoldResult]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the scores line by line, and the costs as means per arm and probe."""
+    scores = pl.DataFrame([line for r in results for line in r.scores], schema=SCORES)
+    lines = pl.DataFrame([line for r in results for line in r.costs], schema=COSTS)
+    costs = lines.group_by("arm", "probe", maintain_order=True).agg(pl.exclude("arm", "probe").mean())
+    return scores, costs
+
+
+def notes_of(results: Sequence[FoldResult]) -> list[Finding]:
+    """Return the warnings raised inside the folds, each once, and whether labels were changed."""
+    findings = []
+    relabeled = sum(r.relabeled for r in results)
+    if relabeled:
+        message = f"Stages changed {relabeled:,} training labels in all; scores are on test labels as given."
+        findings.append(Finding("bench.given_labels", message, float(relabeled), "info", stage="bench"))
+    notes = list(dict.fromkeys(note for r in results for note in r.notes))
+    for note in notes[:NOTES_SHOWN]:
+        count = sum(note in r.notes for r in results)
+        findings.append(
+            Finding(
+                "bench.warning", f"In {count} of {len(results)} folds: {note}", float(count), stage="bench"
+            )
+        )
+    if len(notes) > NOTES_SHOWN:
+        more = len(notes) - NOTES_SHOWN
+        findings.append(
+            Finding("bench.warning", f"{more} further warnings in the folds.", float(more), stage="bench")
+        )
+    return findings
+
+
+def _gather(
+    results: Iterator[FoldResult],
+    places: Sequence[tuple[int, int]],
+    repeats: int,
+    folds: int,
+    progress: Callable[[str], None] | None,
+    done: list[FoldResult],
+) -> list[FoldResult]:
+    for (repeat, fold), result in zip(places, results, strict=True):
+        done.append(result)
+        if progress is not None:
+            progress(f"repeat {repeat + 1} of {repeats}, fold {fold + 1} of {folds}")
+    return done
+
+
+def _quietly(design: Design, arms: Sequence[Arm], repeat: int, fold: int, **how: Any) -> FoldResult:
+    """Run one fold on one thread, as every worker does: sums then round alike for any number of jobs."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return run_fold(design, arms, repeat, fold, **how)
+
+
+@contextmanager
+def _one_polars_thread() -> Iterator[None]:
+    """Let new processes start Polars with one thread: the folds are the parallelism."""
+    name = "POLARS_MAX_THREADS"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _weights(table: Table) -> np.ndarray:
+    column = table.role("weight")
+    if column is None:
+        return np.ones(table.height)
+    weight = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        raise DataError(f"Weights in '{column.name}' must be finite and not negative, and not all zero.")
+    return weight
+
+
+def _probes(probes: Sequence[Any], arms: Sequence[Arm]) -> tuple[tuple[str, Any], ...]:
+    """Name the probes; a model of a pipeline's own comes first, and judges arms that have none too."""
+    named: list[tuple[str, Any]] = []
+    models = [arm.model for arm in arms if arm.model is not None]
+    if models:
+        named.append((MODEL, models[-1]))
+    for item in [probes] if isinstance(probes, str) else probes:
+        if isinstance(item, str):
+            if item not in PROBES:
+                raise UnknownName.among("probe", item, PROBES)
+            named.append((item, None))
+        else:
+            name, estimator = item
+            named.append((str(name), estimator))
+    if not named:
+        raise DataError("There is no probe and no model to judge by. Name at least one of probes.")
+    if len({name for name, _ in named}) < len(named):
+        raise DataError(f"Two probes have the same name: {[name for name, _ in named]}.")
+    return tuple(named)

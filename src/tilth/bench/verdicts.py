@@ -1,0 +1,276 @@
+"""Turns scores into verdict words: every word follows from a rule, and none is typed by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tilth.bench.arms import RANDOM_DROP, TUNED
+from tilth.bench.metrics import CHANCE, METRICS, Metric, metrics_of
+from tilth.bench.result import Guard, Verdict, Word
+from tilth.bench.statistics import Estimate, corrected_t, correlated_posterior, holm, rows_needed
+
+ALPHA = 0.05
+SURE = 0.95
+MOST_LOST = 0.20
+FEWEST_PER_FOLD = 5
+NAN = float("nan")
+
+Scores = Mapping[tuple[str, str, str], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Ask whether one arm is better than another.
+
+    Parameters
+    ----------
+    before, after : str
+        Names of arms.
+    stage : str
+        In an ablation, the stage that the two differ by.
+    obstacle : str
+        Why it cannot be answered; empty where it can.
+    """
+
+    before: str
+    after: str
+    stage: str = ""
+    obstacle: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Hold what verdicts depend on besides the scores.
+
+    Parameters
+    ----------
+    task : str
+    primary : tuple of str
+    folds, repeats, rows : int
+    counts : ndarray of shape (n_classes,)
+        Rows per class; for a regression all rows in one.
+    share_kept : dict of arm to float
+    """
+
+    task: str
+    primary: tuple[str, ...]
+    folds: int
+    repeats: int
+    rows: int
+    counts: NDArray[np.int64]
+    share_kept: Mapping[str, float]
+
+    def too_few(self, metric: Metric) -> str:
+        """Say why the rows are too few for this metric; empty where they are not."""
+        if self.task == "regression":
+            few, what = self.rows, "rows"
+        elif len(self.counts) < 2:
+            return "The target has one class only."
+        elif metric.ranks:
+            few, what = int(self.counts.min()), "rows of the smallest class"
+        else:
+            few, what = int(self.counts.sum() - self.counts.max()), "rows outside the largest class"
+        if few / self.folds >= FEWEST_PER_FOLD:
+            return ""
+        return f"{few} {what} in {self.folds} folds: fewer than {FEWEST_PER_FOLD} per fold."
+
+
+def pivot(scores: pl.DataFrame) -> dict[tuple[str, str, str], NDArray[np.float64]]:
+    """Return the scores of each (probe, metric, arm), ordered by repeat and fold."""
+    ordered = scores.sort("repeat", "fold", maintain_order=True)
+    parts = ordered.partition_by("probe", "metric", "arm", as_dict=True, maintain_order=True)
+    return {(str(p), str(m), str(a)): part["value"].to_numpy() for (p, m, a), part in parts.items()}
+
+
+def judge(
+    scores: pl.DataFrame, questions: Sequence[Question], probes: Sequence[str], facts: Facts
+) -> list[Verdict]:
+    """Answer every question for every probe and primary metric; p values are Holm's over all of them."""
+    held = pivot(scores)
+    claims = [(q, p, METRICS[m]) for q in questions for p in probes for m in facts.primary]
+    estimates = [_estimate(held, q, p, m, facts.folds) for q, p, m in claims]
+    adjusted = holm([NAN if e is None else e.p for e in estimates])
+    return [
+        _verdict(held, *claim, estimate, float(p), facts)
+        for claim, estimate, p in zip(claims, estimates, adjusted, strict=True)
+    ]
+
+
+def _gains(held: Scores, q: Question, probe: str, metric: Metric) -> NDArray[np.float64]:
+    before, after = held.get((probe, metric.name, q.before)), held.get((probe, metric.name, q.after))
+    if q.obstacle or before is None or after is None:
+        return np.empty(0)
+    gains = metric.gain(before, after)
+    return gains[np.isfinite(gains)]
+
+
+def _estimate(held: Scores, q: Question, probe: str, metric: Metric, folds: int) -> Estimate | None:
+    gains = _gains(held, q, probe, metric)
+    return corrected_t(gains, folds, _size(held, q, probe, metric)) if len(gains) >= 2 else None
+
+
+def _size(held: Scores, q: Question, probe: str, metric: Metric) -> float:
+    return max(float(np.nanmax(np.abs(held[probe, metric.name, arm]))) for arm in (q.before, q.after))
+
+
+def _verdict(
+    held: Scores,
+    q: Question,
+    probe: str,
+    metric: Metric,
+    estimate: Estimate | None,
+    p_holm: float,
+    facts: Facts,
+) -> Verdict:
+    if estimate is None:
+        why = q.obstacle or facts.too_few(metric) or "Too few folds gave a score."
+        nothing: dict[str, Any] = dict.fromkeys(
+            (
+                "before",
+                "after",
+                "difference",
+                "low",
+                "high",
+                "p",
+                "mde80",
+                "p_hurts",
+                "p_same",
+                "p_helps",
+                "rope",
+            ),
+            NAN,
+        )
+        return Verdict(
+            probe,
+            metric.name,
+            **nothing,
+            p_holm=NAN,
+            n_scores=0,
+            word="not testable",
+            note=why,
+            stage=q.stage,
+        )
+    before, after = (float(np.nanmean(held[probe, metric.name, arm])) for arm in (q.before, q.after))
+    rope = metric.half_width(before)
+    gains, size = _gains(held, q, probe, metric), _size(held, q, probe, metric)
+    posterior = correlated_posterior(gains, facts.folds, rope, size)
+    guards = _guards(held, q, probe, metric, facts)
+    word, note = _word(held, q, probe, metric, estimate, p_holm, posterior[1], rope, guards, facts)
+    return Verdict(
+        probe,
+        metric.name,
+        before,
+        after,
+        estimate.mean,
+        estimate.low,
+        estimate.high,
+        estimate.p,
+        p_holm,
+        estimate.n_scores,
+        estimate.mde80,
+        *posterior,
+        rope,
+        word,
+        guards,
+        note,
+        rows_needed(facts.rows, estimate.mde80, rope) if word == "no evidence" else None,
+        q.stage,
+    )
+
+
+def _word(
+    held: Scores,
+    q: Question,
+    probe: str,
+    metric: Metric,
+    estimate: Estimate,
+    p_holm: float,
+    p_same: float,
+    rope: float,
+    guards: Mapping[str, Guard],
+    facts: Facts,
+) -> tuple[Word, str]:
+    """Return the verdict word and what it alone does not say."""
+    why = facts.too_few(metric) or _at_chance(held, q, probe, facts)
+    if why:
+        return "not testable", why
+    clear = p_holm < ALPHA
+    broken = [name for name, guard in guards.items() if guard.broken]
+    lost = facts.share_kept.get(q.before, 1.0) - facts.share_kept.get(q.after, 1.0)
+    paid = [f"{name} is clearly worse" for name in broken]
+    paid += [f"{lost:.0%} of the training rows are lost"] if lost > MOST_LOST else []
+    word: Word = "no evidence"
+    note = ""
+    if clear and estimate.mean >= rope:
+        tuned = _over_tuned(held, q, probe, metric, facts.folds)
+        if tuned is not None and not (tuned.p < ALPHA and tuned.mean > 0):
+            word, note = (
+                "threshold only",
+                "A tuned decision threshold gains as much without any change of data.",
+            )
+        elif paid:
+            word, note = "trades", f"{metric.name} gains, but {' and '.join(paid)}."
+        else:
+            word, note = "helps", _over_random(held, q, probe, metric, facts.folds)
+    elif clear and estimate.mean <= -rope:
+        word = "hurts"
+    elif p_same >= SURE:
+        word = "no difference"
+        note = "All scores are identical." if estimate.se == 0 and estimate.mean == 0 else ""
+    elif clear:
+        note = f"The difference is real but within +-{rope:.3g}, which is taken for practically equal."
+    if word in ("no difference", "no evidence") and paid:
+        note = f"{note} Beside it, {' and '.join(paid)}.".strip()
+    if facts.repeats == 1 and word != "no evidence":
+        points = f'One repeat only: points to "{word}", and proves nothing.'
+        return "indication", f"{points} {note}".strip()
+    return word, note
+
+
+def _guards(held: Scores, q: Question, probe: str, primary: Metric, facts: Facts) -> dict[str, Guard]:
+    guards: dict[str, Guard] = {}
+    for metric in metrics_of(facts.task):
+        estimate = None if metric is primary else _estimate(held, q, probe, metric, facts.folds)
+        if estimate is None:
+            continue
+        before, after = (float(np.nanmean(held[probe, metric.name, arm])) for arm in (q.before, q.after))
+        broken = metric.guards and estimate.high < 0
+        figures = (estimate.mean, estimate.low, estimate.high, estimate.p)
+        guards[metric.name] = Guard(metric.name, before, after, *figures, broken)
+    return guards
+
+
+def _at_chance(held: Scores, q: Question, probe: str, facts: Facts) -> str:
+    """Say that neither arm learned anything: then their difference means nothing."""
+    name, level = CHANCE[facts.task]
+    told = []
+    for arm in (q.before, q.after):
+        values = held[probe, name, arm]
+        values = values[np.isfinite(values)]
+        if len(values) < 2:
+            return f"{name} cannot be computed in enough folds."
+        estimate = corrected_t(values, facts.folds)
+        if estimate.low > level:
+            return ""
+        told.append(f"{estimate.mean:.3f} ({estimate.low:.3f} to {estimate.high:.3f})")
+    return f"The probe is at chance: {name} {told[0]} before, {told[1]} after; guessing gives {level:g}."
+
+
+def _over_tuned(held: Scores, q: Question, probe: str, metric: Metric, folds: int) -> Estimate | None:
+    """Estimate the gain over the first arm with its threshold tuned; None where there is no such arm."""
+    return _estimate(held, Question(TUNED, q.after), probe, metric, folds)
+
+
+def _over_random(held: Scores, q: Question, probe: str, metric: Metric, folds: int) -> str:
+    """Say so where dropping as many rows at random cannot be told from what was dropped."""
+    estimate = _estimate(held, Question(RANDOM_DROP, q.after), probe, metric, folds)
+    if estimate is None or math.isnan(estimate.p) or (estimate.p < ALPHA and estimate.mean > 0):
+        return ""
+    return "Dropping as many rows at random cannot be told from it."
