@@ -1,0 +1,35 @@
+"""Loaders hand prepared rows to PyTorch: one permutation per epoch, batches gathered, not collated.
+
+The names below are loaded on first use, so that importing this room does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tilth.loaders.dataset import TableDataset
+    from tilth.loaders.device import DeviceFeed, resolve_device
+    from tilth.loaders.sampler import RowSampler
+    from tilth.loaders.table import TableLoader
+
+_HOMES = {
+    "DeviceFeed": "device",
+    "RowSampler": "sampler",
+    "TableDataset": "dataset",
+    "TableLoader": "table",
+    "resolve_device": "device",
+}
+
+__all__ = ["DeviceFeed", "RowSampler", "TableDataset", "TableLoader", "resolve_device"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
