@@ -1,0 +1,125 @@
+"""What the sections of a recipe may say, besides its stages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Lt, MinLen
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+from tilth.table import Kind
+
+Name = Annotated[str, MinLen(1)]
+
+
+class Section(BaseModel):
+    """Hold one section: a frozen value; unknown words and words of another type are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+    def told(self) -> dict[str, Any]:
+        """Return what was said, in order, and nothing of what was left to the defaults."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Split(Section):
+    """Keep some rows apart for testing."""
+
+    test: Annotated[float, Gt(0), Lt(1)] = 0.2
+    """Share of the rows, or of the groups, that are kept for testing."""
+    by: Literal["random", "group", "column"] = "random"
+    """random: rows, within each class; group: whole groups; column: rows whose `column` says test."""
+    column: Name | None = None
+    """The column that says train or test, for `by: column`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _column_says_how(cls, told: Any) -> Any:
+        if not isinstance(told, dict) or told.get("column") is None:
+            return told
+        if "test" in told:
+            raise PydanticCustomError(
+                "split", "'test' is a share, but 'column' tells the test rows; drop one"
+            )
+        return {**told, "by": told.get("by", "column")}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Split:
+        if (self.by == "column") != (self.column is not None):
+            raise PydanticCustomError("split", "'by: column' and 'column' go together: name both, or neither")
+        return self
+
+
+class Data(Section):
+    """Say which rows to read, and what their columns are."""
+
+    path: Name | None = None
+    """A CSV or Parquet file; a relative path starts at the recipe's folder."""
+    target: Name | None = None
+    """The column to predict."""
+    weight: Name | None = None
+    """The column that says how much a row counts."""
+    group: Name | None = None
+    """The column that says which rows belong together."""
+    row_id: Name | None = None
+    """The column that names each row; by default its position in the file."""
+    split: Split | None = None
+    """How rows are kept for testing; by default none are."""
+    null_values: list[str] = []
+    """Texts that mean "missing" in a CSV, besides the empty cell."""
+    kinds: dict[str, Kind] = {}
+    """Kinds that a column's type does not tell: text, image."""
+
+    @model_validator(mode="after")
+    def _group_is_named(self) -> Data:
+        if self.split is not None and self.split.by == "group" and self.group is None:
+            raise PydanticCustomError("split", "'split: {by: group}' needs 'group: my_column' beside it")
+        return self
+
+
+class Loader(Section):
+    """Say how prepared rows are fed to a training loop; see `tilth.loaders.TableLoader`."""
+
+    batch_size: Annotated[int, Ge(1)] = 1024
+    """Rows per batch."""
+    shuffle: bool = True
+    """Visit the rows in a new order each epoch."""
+    drop_last: bool = False
+    """Leave out the last batch where it is not full."""
+    device: Name = "auto"
+    """Where batches are wanted: auto, cpu, cuda, mps."""
+    random_state: Annotated[int, Ge(0)] | None = 0
+    """The seed of orders and augmentations; null takes a fresh one."""
+    place: Literal["auto", "device", "host"] = "auto"
+    """Where the table rests."""
+    sampler: Literal["shuffle", "sequential", "weighted", "balanced"] | None = None
+    """The order of rows by name; null: as `shuffle` says."""
+
+
+class Bench(Section):
+    """Say how the recipe is judged."""
+
+    probes: Annotated[list[Literal["linear", "boosting", "mlp"]], MinLen(1)] = ["linear", "boosting", "mlp"]
+    """The models that judge."""
+    folds: Annotated[int, Ge(2)] = 5
+    """Parts that rows are split into; each is the test part once."""
+    repeats: Annotated[int, Ge(1)] = 5
+    """How often the folds are drawn anew."""
+    metric: Name = "auto"
+    """The metric that verdicts are about; auto: the task's own."""
+    ablate: bool = False
+    """Judge each stage by leaving it out."""
+    random_state: Annotated[int, Ge(0)] = 0
+    """The seed of folds and probes."""
+    n_jobs: int | None = None
+    """Processes; null: one per core."""
+
+
+class Output(Section):
+    """Say where prepared rows go."""
+
+    dir: Name = "out"
+    """A folder; a relative path starts at the recipe's folder."""
+    format: Literal["parquet", "csv"] = "parquet"
+    """The format of the prepared rows."""
