@@ -366,5 +366,5 @@ def test_what_cannot_be_judged_is_refused_with_the_reason():
         compare(None, None, X, pl.Series([None, *y[1:].tolist()]))
     with pytest.raises(StageError, match="int is neither"):
         compare(None, [3], X, y)
-    with pytest.raises(DataError, match="not negative"):
+    with pytest.raises(DataError, match="negative"):
         compare(None, None, X, y, sample_weight=-np.ones(60))

@@ -63,7 +63,9 @@ class Arm:
             return cls(name)
         if not hasattr(given, "stages_named"):
             given = Pipeline(list(given) if isinstance(given, Sequence) else [given])
-        return cls(name, tuple(given.stages_named()), given.model)
+        # What only reports changes nothing, and need not be fitted in every fold.
+        acting = tuple((named, stage) for named, stage in given.stages_named() if stage.acts)
+        return cls(name, acting, given.model)
 
 
 @dataclass(frozen=True)

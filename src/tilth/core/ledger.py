@@ -18,16 +18,17 @@ from tilth.table.container import free_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ACTIONS = ("dropped", "relabeled", "weighted", "repeated", "added")
 EVENTS = pl.Schema(
     {
-        "stage": pl.String,
-        "row": pl.UInt64,
-        "action": pl.Enum(["dropped", "relabeled", "weighted", "repeated", "added"]),
-        "reason": pl.String,
-        "score": pl.Float64,
-        "before": pl.String,
-        "after": pl.String,
-        "made": pl.UInt64,
+        "stage": pl.String(),
+        "row": pl.UInt64(),
+        "action": pl.Enum(ACTIONS),
+        "reason": pl.String(),
+        "score": pl.Float64(),
+        "before": pl.String(),
+        "after": pl.String(),
+        "made": pl.UInt64(),
     }
 )
 COLUMNS = pl.Schema({"stage": pl.String, "column": pl.String, "change": pl.String, "cells": pl.Int64})
@@ -140,7 +141,7 @@ class Ledger:
         return {"rows_in": self.rows_in, **self._counts(), "rows_out": self.rows_out, "balanced": balanced}
 
     def _counts(self) -> dict[str, int]:
-        return {a: int((self.events["action"] == a).sum()) for a in EVENTS["action"].categories}  # type: ignore[attr-defined]
+        return {a: int((self.events["action"] == a).sum()) for a in ACTIONS}
 
     def _balance(self) -> int:
         counts = self._counts()

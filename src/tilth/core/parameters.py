@@ -22,9 +22,14 @@ if TYPE_CHECKING:
     from tilth.core.stage import Stage
 
 
-@cache
 def model_of(cls: type[Stage]) -> type[BaseModel]:
     """Return the pydantic model of a stage's parameters; unknown keys are refused."""
+    key: Any = cls  # to a type checker, the classes of estimators cannot be hashed
+    return _model_of(key)
+
+
+@cache
+def _model_of(cls: Any) -> type[BaseModel]:
     hints = get_type_hints(cls.__init__, include_extras=True)
     told = _described(cls)
     fields: dict[str, Any] = {}
@@ -112,7 +117,8 @@ def readable(hint: Any) -> str:
         return "selection" if chosen else " | ".join(map(readable, inside))
     if origin is not None:
         return f"{origin.__name__}[{', '.join(map(readable, inside))}]"
-    return {NoneType: "None", Any: "any", Ellipsis: "..."}.get(hint) or getattr(hint, "__name__", str(hint))
+    plain_words = {NoneType: "None", Any: "any", Ellipsis: "..."}
+    return plain_words.get(hint) or str(getattr(hint, "__name__", hint))
 
 
 def _bounds(metadata: Sequence[Any]) -> Iterator[tuple[str, Any]]:

@@ -39,7 +39,9 @@ class Stage(BaseEstimator):
     key : str
         The stage's name in recipes, from the place of its file: ``impute.simple``.
     handles : tuple of str
-        The kinds of column it works on.
+        The kinds of column it can work on.
+    takes : tuple of str
+        The kinds it works on where `on` is not given; empty: all it handles.
     finds : dict of code to meaning
         The findings it may report.
     scaling : {'exact', 'sketch', 'sample', 'local'}
@@ -47,6 +49,7 @@ class Stage(BaseEstimator):
     """
 
     handles: ClassVar[tuple[str, ...]] = KINDS
+    takes: ClassVar[tuple[str, ...]] = ()
     finds: ClassVar[dict[str, str]] = {}
     scaling: ClassVar[Literal["exact", "sketch", "sample", "local"]] = "exact"
 
@@ -62,6 +65,11 @@ class Stage(BaseEstimator):
     def examples(cls) -> list[dict[str, Any]]:
         """List parameter sets that together walk every path of the stage; the laws run over them."""
         return [{}]
+
+    @property
+    def acts(self) -> bool:
+        """Tell whether the stage changes anything, or only reports."""
+        return getattr(self, "action", None) != "report"
 
     def report(self, kind: str, message: str, score: float, **more: Any) -> None:
         """Add a finding; its kind must be declared in `finds`."""
@@ -88,14 +96,14 @@ class Stage(BaseEstimator):
             )
         self.findings_: list[Finding] = []
         self.schema_ = schema_of(table)
-        if hasattr(self, "on"):
-            try:
-                self.columns_ = select(self.on, table.kinds, self.handles)
-            except TilthError as error:
-                error.add_note(f"In stage {self.key}, parameter 'on'.")
-                raise
-        else:
-            self.columns_ = [c for c, kind in table.kinds.items() if kind in self.handles]
+        on = getattr(self, "on", None)
+        try:
+            self.columns_ = select(
+                on, table.kinds, self.handles if on is not None else self.takes or self.handles
+            )
+        except TilthError as error:
+            error.add_note(f"In stage {self.key}, parameter 'on'.")
+            raise
 
     def _enter(self, X: Any, y: Any = None, *, reset: bool, **roles: Any) -> Table:
         """Read what scikit-learn users pass, in scikit-learn's terms."""

@@ -73,9 +73,10 @@ class Inputs:
         category is all zeros ("onehot") or -1 ("ordinal"). Otherwise missing values are NaN (all zeros where
         one-hot).
     scale : {"standard", "robust", None}, default "standard"
-        For numbers and dates, not booleans, marks and categories. "standard": mean 0, variance 1. "robust":
-        minus the median, over the interquartile range (half the range where that is 0), then the smooth clip
-        z / sqrt(1 + (z / 3)^2), which lies in (-3, 3). Both are learned from the values that are there.
+        For numbers and dates; not booleans, numbers that are only 0 and 1, marks and categories.
+        "standard": mean 0, variance 1. "robust": minus the median, over the interquartile range (half the
+        range where that is 0), then the smooth clip z / sqrt(1 + (z / 3)^2), which lies in (-3, 3). Both are
+        learned from the values that are there.
     max_categories : int, default 50
         Levels per column at most, the shared one included; at least 2.
     dtype : {"float64", "float32"}, default "float64"
@@ -154,9 +155,9 @@ class Inputs:
             for column in columns
         ]
         numbers = _numbers(frame, [column for column in columns if column.kind != "category"])
-        known = iter(np.isfinite(numbers).T)
+        values = iter(numbers.T)
         self.columns_ = [
-            column if column.kind == "category" else _seen(column, next(known)) for column in columns
+            column if column.kind == "category" else _seen(column, next(values)) for column in columns
         ]
         self._learn_numbers(numbers, weight)
         self.names_ = list(self._names())
@@ -308,10 +309,14 @@ def _numbers(frame: pl.DataFrame, columns: list[Column]) -> NDArray[np.float64]:
     return np.clip(matrix, -LARGEST, LARGEST, out=matrix)
 
 
-def _seen(column: Column, known: NDArray[np.bool_]) -> Column:
+def _seen(column: Column, values: NDArray[np.float64]) -> Column:
+    known = np.isfinite(values)
     if not known.any():
         return Column(column.name, "empty", column.dtype, False)
-    return Column(column.name, column.kind, column.dtype, not known.all())
+    # A number that is only ever 0 or 1 is a flag. Scaled like a measure, a rare flag would weigh as much as
+    # a common one, and one-hot columns made by a stage would fare worse than those made here.
+    flag = column.kind == "numeric" and np.array_equal(np.unique(values[known]), [0.0, 1.0])
+    return Column(column.name, "boolean" if flag else column.kind, column.dtype, not known.all())
 
 
 def _categories(column: Column, series: pl.Series, weight: NDArray[np.float64], most: int) -> Column:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from sklearn.utils._param_validation import Interval
 from tilth.errors import DataError
 from tilth.probes.inputs import Inputs
 from tilth.probes.model import Matrix, Probe, Vector
+
+if TYPE_CHECKING:
+    import torch
 
 
 class MLP(Probe):
@@ -117,7 +120,7 @@ class MLP(Probe):
         return Inputs(scale="robust", max_categories=self.max_categories, dtype="float32")
 
     def _learn(self, matrix: Matrix, target: NDArray[Any], weight: Vector | None) -> None:
-        from tilth.training import Trainer, mlp
+        from tilth.training import Trainer
 
         if len(matrix) < 2:
             raise DataError(f"MLP needs at least 2 rows; found 1 sample (n_samples = {len(matrix)}).")
@@ -130,7 +133,7 @@ class MLP(Probe):
             target = ((target - self.center_) / self.spread_).astype(np.float32)
         width = len(self.classes_) if classification else 1
         trainer = Trainer(
-            mlp(matrix.shape[1], width, tuple(self.hidden), dropout=self.dropout, random_state=seed),
+            self._network(matrix.shape[1], width, seed),
             "cross_entropy" if classification else "squared_error",
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -144,6 +147,32 @@ class MLP(Probe):
         ).fit(matrix, target, weight)
         self.network_, self.history_ = trainer.network, trainer.history_
         self.best_epoch_, self.stopped_ = trainer.best_epoch_, trainer.stopped_
+
+    def _network(self, inputs: int, width: int, seed: int) -> torch.nn.Sequential:
+        from tilth.training import mlp
+
+        return mlp(inputs, width, tuple(self.hidden), dropout=self.dropout, random_state=seed)
+
+    # The fitted network is kept as its weights: arrays that a bundle can hold without running code.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "network_" in state:
+            weights = state.pop("network_").state_dict()
+            state["weights_"] = {name: tensor.cpu().numpy() for name, tensor in weights.items()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        weights = state.pop("weights_", None)
+        super().__setstate__(state)
+        if weights is not None:
+            import torch
+
+            linear = [weight for weight in weights.values() if weight.ndim == 2]
+            self.network_ = self._network(linear[0].shape[1], linear[-1].shape[0], 0)
+            self.network_.load_state_dict({n: torch.from_numpy(np.array(w)) for n, w in weights.items()})
+            self.network_.eval()
 
     def _answer(self, matrix: Matrix) -> Matrix:
         from tilth.training import outputs, threads

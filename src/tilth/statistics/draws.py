@@ -31,7 +31,8 @@ def hash_rows(seed: int, ids: np.ndarray, epoch: int = 0) -> np.ndarray:
     with np.errstate(over="ignore"):
         # Mixed twice, so that seed and id do not stand for one another: (2, 1) draws another than (1, 2).
         start = _mix(_mix(np.uint64(int(seed) % 2**64) + _GOLDEN) + np.uint64(int(epoch) % 2**64) * _GOLDEN)
-        return _mix(start + (np.asarray(ids).astype(np.uint64) + np.uint64(1)) * _GOLDEN)
+        words: np.ndarray = _mix(start + (np.asarray(ids).astype(np.uint64) + np.uint64(1)) * _GOLDEN)
+        return words
 
 
 def uniform(seed: int, ids: np.ndarray, epoch: int = 0) -> np.ndarray:

@@ -80,8 +80,9 @@ class Moments:
     def variance(self, ddof: int = 0) -> np.ndarray:
         """Return the variance per column; NaN where there are not more than `ddof` values."""
         free = self.count - ddof
-        unknown: np.ndarray = np.full(len(free), np.nan)
-        return np.divide(self.deviations, free, out=unknown, where=free > 0)
+        variance: np.ndarray = np.full(len(free), np.nan)
+        np.divide(self.deviations, free, out=variance, where=free > 0)
+        return variance
 
     def std(self, ddof: int = 0) -> np.ndarray:
         """Return the standard deviation per column."""

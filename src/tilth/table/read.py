@@ -39,7 +39,8 @@ def read(
     target, weight, group, row_id, split : str, optional
         The columns that hold these roles.
     null_values : sequence of str
-        Texts that mean "missing" in a CSV, besides the empty cell.
+        Texts that mean "missing", besides the empty cell of a file. A text column whose other values
+        are all numbers becomes numeric.
     kinds : mapping of column to kind, optional
         Declares a text column as ``text``, an image path as ``image``.
     lazy : bool
@@ -59,7 +60,8 @@ def read(
     """
     roles = Roles(target, weight, group, row_id, split)
     if not isinstance(path, str | Path):
-        return Table.of(path, roles=roles, kinds=kinds)
+        table = Table.of(path, roles=roles, kinds=kinds)
+        return table.with_frame(_cleared(table.frame, null_values)) if null_values else table
     source = Path(path)
     frame = _scan(source, null_values)
     try:
@@ -79,7 +81,26 @@ def read(
         if column not in names:
             raise ColumnError.missing([column], names, f"{source}: {role}")
     frame = frame.with_columns(pl.col(pl.String).replace("", None))
+    if null_values and FORMATS[source.suffix.lower()] != "csv":
+        frame = _cleared(frame, null_values)
     return Table.of(frame, roles=roles, kinds=kinds)
+
+
+def _cleared(frame: pl.LazyFrame, null_values: Sequence[str]) -> pl.LazyFrame:
+    """Do for text columns what reading a CSV does: these values are missing, and the rest may be numbers."""
+    texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
+    left = {name: pl.col(name).replace(list(null_values), [None] * len(null_values)) for name in texts}
+    number = {name: text.str.strip_chars().cast(pl.Float64, strict=False) for name, text in left.items()}
+    # Only a column that lost a value changes its type: codes such as '007' in other columns stay texts.
+    gone = {c: left[c].null_count() - pl.col(c).null_count() for c in texts}
+    same = [
+        (
+            (gone[c] > 0) & (number[c].null_count() == left[c].null_count()) & left[c].is_not_null().any()
+        ).alias(c)
+        for c in texts
+    ]
+    numeric = frame.select(same).collect().row(0, named=True) if texts else {}
+    return frame.with_columns((number[c] if numeric[c] else left[c]).alias(c) for c in texts)
 
 
 def _scan(source: Path, null_values: Sequence[str]) -> pl.LazyFrame:

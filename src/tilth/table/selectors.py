@@ -114,11 +114,11 @@ class _Expression:
             raise self._broken()
         sort, word = self.words[self.place]
         self.place += 1
-        return self._named(word[1:-1]) if sort == "quoted" else self._word(word)
-
-    def _word(self, word: str) -> set[str]:
-        if word in KINDS:
+        if sort == "word" and word in KINDS:
             return {name for name, kind in self.kinds.items() if kind == word}
+        return self._column(word[1:-1] if sort == "quoted" else word)
+
+    def _column(self, word: str) -> set[str]:
         if word not in self.kinds and any(mark in word for mark in "*?["):
             return {name for name in self.kinds if fnmatchcase(name, word)}
         return self._named(word)

@@ -13,6 +13,7 @@ from tilth.errors import DataError
 from tilth.stages.encode.category import MANY_LEVELS, EncodeCategory
 from tilth.table import Table
 
+ALL = "categorical | boolean"
 LEVELS = ["b", "a", "ä", "", "Z", "b b"]
 COUNTS = [50, 31, 20, 11, 3, 2]
 
@@ -33,9 +34,14 @@ def objects(frame: pl.DataFrame) -> np.ndarray:
     return out
 
 
+def test_booleans_are_encoded_only_where_they_are_named(frame: pl.DataFrame) -> None:
+    assert EncodeCategory().fit_transform(frame)["flag"].equals(frame["flag"])
+    assert "flag=true" in EncodeCategory(on=["flag"]).fit_transform(frame).columns
+
+
 @pytest.mark.parametrize("drop, peer", [("none", None), ("first", "first"), ("binary", "if_binary")])
 def test_one_hot_equals_scikit_learn(frame: pl.DataFrame, drop: str, peer: str | None) -> None:
-    ours = EncodeCategory(drop=drop).fit_transform(frame)
+    ours = EncodeCategory(drop=drop, on=ALL).fit_transform(frame)
     theirs = OneHotEncoder(sparse_output=False, drop=peer).fit_transform(objects(frame))
     np.testing.assert_array_equal(ours.to_numpy(), theirs)
     assert set(ours.dtypes) == {pl.UInt8}
@@ -44,7 +50,7 @@ def test_one_hot_equals_scikit_learn(frame: pl.DataFrame, drop: str, peer: str |
 def test_unseen_levels_are_all_zeros_as_in_scikit_learn(frame: pl.DataFrame) -> None:
     new = pl.DataFrame({"full": ["c", "a"], "holed": ["b", "??"], "flag": [True, False]})
     peer = OneHotEncoder(sparse_output=False, handle_unknown="ignore").fit(objects(frame))
-    ours = EncodeCategory().fit(frame).transform(new)
+    ours = EncodeCategory(on=ALL).fit(frame).transform(new)
     np.testing.assert_array_equal(ours.to_numpy(), peer.transform(objects(new)))
 
 
@@ -63,7 +69,7 @@ def test_rare_levels_are_grouped_as_in_scikit_learn(frame: pl.DataFrame, ours: d
 
 
 def test_ordinal_codes_equal_scikit_learn(frame: pl.DataFrame) -> None:
-    ours = EncodeCategory(method="ordinal", missing="null").fit_transform(frame)
+    ours = EncodeCategory(method="ordinal", missing="null", on=ALL).fit_transform(frame)
     theirs = OrdinalEncoder().fit_transform(pd.DataFrame(objects(frame)).fillna(np.nan))
     np.testing.assert_array_equal(ours.cast(pl.Float64).fill_null(np.nan).to_numpy(), theirs)
     assert set(ours.dtypes) == {pl.Int32}

@@ -55,7 +55,7 @@ class EncodeCategory(ColumnStage):
     drop : {'none', 'first', 'binary'}
         For 'one_hot', leave out the first column of each; or only where there are two.
     on : selection, optional
-        The columns; by default all categorical and boolean ones.
+        The columns; by default all categorical ones (a boolean is a number already).
 
     Findings
         category.rare : levels of a column were put together as ``(other)``.
@@ -79,6 +79,7 @@ class EncodeCategory(ColumnStage):
     """
 
     handles: ClassVar = ("categorical", "boolean")
+    takes: ClassVar = ("categorical",)  # a boolean is a number already
     finds: ClassVar = {
         "category.rare": "levels of a column were put together",
         "category.many": f"a column became more than {MANY_LEVELS} columns",

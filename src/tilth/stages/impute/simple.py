@@ -122,9 +122,8 @@ class ImputeSimple(ColumnStage):
             found = counts.values(name)
             if kinds[name] == "datetime" and self._strategy("datetime") == "median" and found:
                 table = counts.tables[name].sort("value")
-                found = [
-                    table["value"][int(np.searchsorted(table["count"].cum_sum(), table["count"].sum() / 2))]
-                ]
+                middle_row = int(np.searchsorted(table["count"].cum_sum(), counts.total(name) / 2))
+                found = [table["value"][middle_row]]
             values[name] = found[0] if found else None
         rows = statistics.rows
         self.values_: dict[str, Any] = {}

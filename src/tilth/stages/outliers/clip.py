@@ -132,8 +132,13 @@ class OutliersClip(ColumnStage):
                     severity="low" if (under + over) / rows < 0.05 else "info",
                     columns=(name,),
                     n_rows=under + over,
-                    remedy={"outliers.clip": {"method": self.method, "on": [name]}},
+                    remedy={"outliers.clip": {**self._bounded_by(), "on": [name]}},
                 )
+
+    def _bounded_by(self) -> dict[str, Any]:
+        """Return the parameters that set the bounds, as a recipe would say them."""
+        told = {"width": self.width, "value_range": self.value_range}
+        return {"method": self.method, **{name: value for name, value in told.items() if value is not None}}
 
     def _opened(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Take the bounds off columns where they are equal: all other values would be lost."""

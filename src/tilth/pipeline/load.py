@@ -1,0 +1,35 @@
+"""Loading what a pipeline saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tilth.bundles import read
+from tilth.core import Ledger
+from tilth.pipeline.pipeline import Pipeline
+from tilth.table import Roles
+
+
+def load(folder: str | Path) -> Pipeline:
+    """Load a fitted pipeline that ``Pipeline.save`` or ``tilth run`` wrote; nothing in the files is run.
+
+    Raises
+    ------
+    BundleError
+        If the folder is no bundle, is damaged, unsafe, or of another major version.
+    """
+    bundle = read(Path(folder))
+    stages = [(step.name, step.build()) for step in bundle.steps]
+    facts = bundle.facts
+    steps = [*stages, (facts["model_name"], bundle.model)] if bundle.model is not None else stages
+    pipe = Pipeline(steps)
+    pipe._know(facts["schema"], stages)
+    if facts["names"]:
+        pipe.feature_names_in_ = np.array(list(facts["schema"]), dtype=object)
+    pipe.roles_ = Roles(**facts["roles"])
+    pipe.model_ = bundle.model
+    pipe.ledger_ = bundle.ledger or Ledger()
+    pipe.findings_ = [finding for _, stage in stages for finding in stage.findings_]
+    return pipe

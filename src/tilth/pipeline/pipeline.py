@@ -1,0 +1,400 @@
+"""Pipeline: a list of stages, and perhaps a model, as one scikit-learn estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import polars as pl
+from sklearn.base import clone
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from tilth.bundles import Bundle, Step, write
+from tilth.core import Stage, apply, conform, fit, fused, replay, schema_of
+from tilth.core.schema import read_type
+from tilth.core.stage import BatchStage, RowStage, give_rows, output
+from tilth.errors import DataError, StageError, UnknownName
+from tilth.pipeline.model import fit_model, inputs, needs_numbers
+from tilth.pipeline.steps import Steps
+from tilth.recipes import Recipe
+from tilth.table import ROW, Table
+
+if TYPE_CHECKING:
+    from tilth.loaders import TableDataset, TableLoader
+
+
+def _ends_in(method: str) -> Callable[[Any], bool]:
+    return lambda self: hasattr(getattr(self, "model_", self.model), method)
+
+
+class Pipeline(Steps):
+    """Prepare rows by stages, and fit a model on what they leave.
+
+    Column stages act on training rows and on new rows alike. Row stages act on training rows only:
+    ``len(pipe.predict(X)) == len(X)``, always. Weights and groups follow the rows into the model.
+
+    Parameters
+    ----------
+    steps : list of Stage, or of (name, Stage) pairs
+        A model may come last. scikit-learn transformers, imbalanced-learn samplers and functions
+        from frame to frame become stages by `tilth.stages.adapt`. ``"passthrough"`` or None leaves
+        a step out. Names are the stages' keys unless given; parameters are set as
+        ``"impute.simple__numeric"``.
+
+    Attributes
+    ----------
+    stages_ : list of (name, Stage)
+        The fitted stages.
+    model_ : estimator or None
+        The fitted model.
+    ledger_ : Ledger
+        What was done to every training row and every column.
+    findings_ : list of Finding
+        What the stages saw while they learned.
+    n_features_in_, feature_names_in_, classes_
+        As in scikit-learn.
+
+    Examples
+    --------
+    >>> import polars as pl, tilth
+    >>> pipe = tilth.Pipeline([tilth.ImputeSimple(), tilth.ScaleStandard()])
+    >>> pipe.fit_transform(pl.DataFrame({"a": [1.0, None, 3.0]}))["a"].round(3).to_list()
+    [-1.225, 0.0, 1.225]
+    """
+
+    def __init__(self, steps: Sequence[Any]) -> None:
+        super().__init__(steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, which: int | str | slice) -> Any:
+        """Return a step by place or name, or a pipeline of some steps (fitted, if this one is)."""
+        pairs = [(n, self.named_stages[n]) for n, _ in self.named_steps()]
+        if isinstance(which, str):
+            if which not in self.named_stages:
+                raise UnknownName.among("step", which, self.named_stages)
+            return self.named_stages[which]
+        if isinstance(which, int):
+            return pairs[which][1]
+        part = Pipeline(pairs[which])
+        if hasattr(self, "stages_") and pairs[which][:1] == pairs[:1]:
+            names = {n for n, _ in pairs[which]}
+            part._know(self.schema_, [(n, s) for n, s in self.stages_ if n in names])
+            part.model_ = self.model_ if part.model is not None else None
+            part.ledger_, part.findings_ = self.ledger_, self.findings_
+        return part
+
+    # Fitting
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Fit stages in order, then the model.
+
+        Parameters
+        ----------
+        X : frame, array of shape (n_rows, n_columns), or Table with its roles
+        y, sample_weight, groups : array of shape (n_rows,), optional
+        """
+        self._fit(X, y, sample_weight, groups)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
+        """Fit, and return all rows of `X` transformed: the same rows, as `transform` would."""
+        _, done = self._fit(X, y, sample_weight, groups)
+        if done.rows is not None:
+            return self.transform(X)
+        return self._give(X, done.table, done.touched)
+
+    def fit_resample(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
+        """Fit, and return the training rows as the stages leave them.
+
+        Returns
+        -------
+        X, y : in the containers that came in
+        sample_weight, groups : each only if it was passed
+            For a `Table`, the prepared table, with the weights that stages gave.
+        """
+        _, done = self._fit(X, y, sample_weight, groups)
+        if isinstance(X, Table):
+            return done.table
+        return give_rows(done.table, done.rows, done.touched, y=y, sample_weight=sample_weight, groups=groups)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, progress: Any = None) -> Any:
+        table = Table.of(X, y, sample_weight=sample_weight, groups=groups)
+        if not table.features:
+            raise DataError(
+                f"Pipeline: 0 feature(s) (shape=({table.height}, 0)) while a minimum of 1 is required. "
+                "Pass at least one column."
+            )
+        if table.height == 0:
+            raise DataError(
+                "Pipeline: Found array with 0 sample(s) while a minimum of 1 is required. Pass rows."
+            )
+        named = [(name, clone(stage)) for name, stage in self.stages_named()]
+        done = fit(named, table, progress)
+        for attribute in ("feature_names_in_", "classes_"):
+            if hasattr(self, attribute):
+                delattr(self, attribute)
+        self._know(schema_of(table), named)
+        if table.container.form != "numpy":
+            self.feature_names_in_ = np.array(table.features, dtype=object)
+        self.roles_ = table.roles
+        self.ledger_, self.findings_ = done.ledger, done.findings
+        self.model_ = None
+        if self.model is not None:
+            if progress is not None:
+                progress(self.named_steps()[-1][0])
+            self.model_ = fit_model(clone(self.model), done.table)
+        return table, done
+
+    def _know(self, schema: dict[str, str], stages: list[tuple[str, Stage]]) -> None:
+        self.schema_, self.stages_ = schema, stages
+        self.n_features_in_ = len(schema)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "stages_")
+
+    # New rows
+
+    def transform(self, X: Any) -> Any:
+        """Return new rows as the model sees them: the same rows, in the same order and container."""
+        check_is_fitted(self)
+        table = conform(Table.of(X), self.schema_, "Pipeline")
+        return self._give(X, table.with_frame(apply(self.stages_, table.frame)), self._touched)
+
+    def _give(self, X: Any, table: Table, touched: set[str]) -> Any:
+        if isinstance(X, Table):
+            return table
+        wanted = table.frame.select(table.features)
+        return output(self, table.container).restore(wanted, touched=touched, fused=fused(self.stages_))
+
+    @property
+    def _touched(self) -> set[str]:
+        return {column for _, stage in self.stages_ for column in stage.columns_}
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Return columns as they were before `transform`, where every column stage can be inverted."""
+        check_is_fitted(self)
+        column_stages = [(n, s) for n, s in self.stages_ if hasattr(s, "change")]
+        closed = [n for n, s in column_stages if not hasattr(s, "invert")]
+        if closed:
+            raise StageError(f"Pipeline: {', '.join(closed)} cannot be inverted. Invert a part: pipe[2:].")
+        table = Table.of(X)
+        frame = table.frame
+        for _, stage in reversed(column_stages):
+            frame = stage.invert(frame)
+        return self._give(X, table.with_frame(frame), set(table.features))
+
+    def _inputs(self, X: Any) -> Any:
+        check_is_fitted(self)
+        table = conform(Table.of(X), self.schema_, "Pipeline")
+        return inputs(self.model_, table.with_frame(apply(self.stages_, table.frame)))
+
+    @available_if(_ends_in("predict"))
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict one value per row of `X`."""
+        return self.model_.predict(self._inputs(X))
+
+    @available_if(_ends_in("predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict class probabilities, shape (n_rows, n_classes)."""
+        return self.model_.predict_proba(self._inputs(X))
+
+    @available_if(_ends_in("predict_log_proba"))
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Predict logarithms of class probabilities, shape (n_rows, n_classes)."""
+        return self.model_.predict_log_proba(self._inputs(X))
+
+    @available_if(_ends_in("decision_function"))
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the model's decision values."""
+        return self.model_.decision_function(self._inputs(X))
+
+    @available_if(_ends_in("score"))
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the model's own score on rows that no row stage touches."""
+        more = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return float(self.model_.score(self._inputs(X), y, **more))
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Return the class labels of the model."""
+        return self.model_.classes_
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Name the columns that `transform` returns."""
+        check_is_fitted(self)
+        return np.array(self._empty().collect_schema().names(), dtype=object)
+
+    def set_output(self, *, transform: Literal["default", "pandas", "polars"] | None = None) -> Self:
+        """Choose what `transform` returns: ``default`` is the container that came in."""
+        if transform is not None:
+            self._sklearn_output_config = {"transform": transform}
+        return self
+
+    # Looking inside
+
+    def _empty(self) -> pl.LazyFrame:
+        return apply(self.stages_, pl.LazyFrame(schema={c: read_type(t) for c, t in self.schema_.items()}))
+
+    def plan(self) -> str:
+        """Return the query of `transform` as Polars optimized it: one, for stages of expressions."""
+        check_is_fitted(self)
+        return self._empty().explain()
+
+    def explain(self, row: Any) -> pl.DataFrame:
+        """Follow one row through every column stage: ``stage, column, before, after`` where it changed.
+
+        Parameters
+        ----------
+        row : frame or dict with one row
+        """
+        check_is_fitted(self)
+        table = conform(
+            Table.of(pl.DataFrame(row) if isinstance(row, dict) else row), self.schema_, "Pipeline"
+        )
+        if table.height != 1:
+            raise DataError(
+                f"Pipeline.explain follows one row; these are {table.height}. Pass a frame of one row."
+            )
+        told: list[tuple[str | None, ...]] = []
+        frame = table.frame
+        before = frame.collect().row(0, named=True)
+        for name, stage in self.stages_:
+            frame = apply([(name, stage)], frame).collect().lazy()
+            after = frame.collect().row(0, named=True)
+            for column in dict.fromkeys([*before, *after]):
+                old, new = before.get(column), after.get(column)
+                if column != ROW and (old != new or (column in before) != (column in after)):
+                    told.append((name, column, *(None if v is None else str(v) for v in (old, new))))
+            before = after
+        return pl.DataFrame(
+            told, schema=dict.fromkeys(("stage", "column", "before", "after"), pl.String), orient="row"
+        )
+
+    # Leaving memory
+
+    def loader(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        groups: Any = None,
+        training: bool = True,
+        augment: Any = (),
+        **options: Any,
+    ) -> TableLoader:
+        """Feed prepared rows to a training loop.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            Rows; with `training`, those that were given to `fit`.
+        training : bool
+            True: rows, labels and weights as the row stages left them, shuffled anew each epoch,
+            augmented by the pipeline's batch stages. False: all rows as they come.
+        augment : BatchStage or sequence of BatchStage
+            Further batch stages; they learn from the prepared rows.
+        **options
+            As in `tilth.loaders.TableLoader`: batch_size, device, random_state ...
+
+        Raises
+        ------
+        DataError
+            If a column is no number (the stage that would make it one is named), or the rows are
+            not those of `fit`.
+        """
+        from tilth.loaders import TableLoader
+
+        table = self._rows(X, y, sample_weight, groups, training)
+        extra = [augment] if isinstance(augment, BatchStage) else list(augment)
+        batch_stages: list[Any] = []
+        if training:
+            own = [clone(stage) for _, stage in self.stages_ if isinstance(stage, BatchStage)]
+            batch_stages = [s.fit_table(table) if isinstance(s, BatchStage) else s for s in [*own, *extra]]
+        told: dict[str, Any] = {"shuffle": training, "augment": batch_stages} | options
+        return TableLoader(table.X(), table.y, weight=table.role("weight"), **told)
+
+    def dataset(
+        self, X: Any, y: Any = None, *, sample_weight: Any = None, groups: Any = None, training: bool = True
+    ) -> TableDataset:
+        """Return prepared rows as a map-style dataset, for those who bring their own DataLoader."""
+        from tilth.loaders import TableDataset
+
+        table = self._rows(X, y, sample_weight, groups, training)
+        return TableDataset(table.X(), table.y, weight=table.role("weight"))
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any, groups: Any, training: bool) -> Table:
+        check_is_fitted(self)
+        table = Table.of(X, y, sample_weight=sample_weight, groups=groups)
+        table = conform(table, self.schema_, "Pipeline")
+        if training:
+            table = replay(self.stages_, table, self.ledger_)
+        else:
+            table = table.with_frame(apply(self.stages_, table.frame))
+        table = table.collect()
+        needs_numbers(table.X(), "A loader")
+        return table
+
+    def to_recipe(self, **sections: Any) -> Recipe:
+        """Return the recipe of the stages; the model is not part of it.
+
+        Parameters
+        ----------
+        **sections
+            The other sections: data, loader, bench, output.
+        """
+        return Recipe.of(self.stages_named(), **sections)
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe | str | Path) -> Pipeline:
+        """Build the pipeline of a recipe, or of a recipe file."""
+        recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
+        return cls(recipe.build())
+
+    def save(self, folder: str | Path) -> Path:
+        """Save the fitted pipeline to a folder, without pickle; an older bundle there is replaced.
+
+        Raises
+        ------
+        BundleError
+            If the folder holds something else, or a part cannot be saved without running code.
+        """
+        check_is_fitted(self)
+        steps = [Step.of(name, stage) for name, stage in self.stages_]
+        facts = {
+            "schema": self.schema_,
+            "roles": self.roles_.named(),
+            "names": hasattr(self, "feature_names_in_"),
+            "model_name": self.named_steps()[-1][0] if self.model_ is not None else None,
+        }
+        recipe = (
+            self.to_recipe().to_yaml() if all(getattr(s, "recipe", True) for _, s in self.stages_) else ""
+        )
+        return write(Bundle(recipe, steps, self.model_, facts, self.ledger_), Path(folder))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        model = self.model
+        if model is not None:
+            own = get_tags(model)
+            tags.estimator_type, tags.target_tags = own.estimator_type, own.target_tags
+            tags.classifier_tags, tags.regressor_tags = own.classifier_tags, own.regressor_tags
+        elif any(isinstance(s, RowStage) and s.needs_target for _, s in self.stages_named()):
+            tags.target_tags.required = True
+        return tags
+
+    def _sk_visual_block_(self) -> Any:
+        from sklearn.utils._repr_html.estimator import _VisualBlock
+
+        steps = [step for _, step in self.named_steps()]
+        told = [f"{n}: {type(s).__name__}" for n, s in self.named_steps()]
+        return _VisualBlock(
+            "serial", steps, names=told, name_details=list(map(str, steps)), dash_wrapped=False
+        )

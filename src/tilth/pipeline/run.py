@@ -1,0 +1,220 @@
+"""Carrying out a recipe: read, split, fit, transform, and write everything or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tilth.bundles import whole_folder
+from tilth.core import Finding, Ledger
+from tilth.errors import DataError, RecipeError
+from tilth.pipeline.pipeline import Pipeline
+from tilth.recipes import Recipe
+from tilth.statistics import uniform
+from tilth.table import ROW, Table, read
+
+MARK = "tilth-run.json"
+
+
+@dataclass
+class RunResult:
+    """Hold what a run made.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted on the training rows.
+    before, after : Table
+        The training rows as read and as prepared.
+    test : Table or None
+        The test rows as transformed.
+    recipe : Recipe
+    out : Path or None
+        The folder that was written.
+    """
+
+    pipeline: Pipeline
+    before: Table
+    after: Table
+    test: Table | None
+    recipe: Recipe
+    out: Path | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return what was done to every row."""
+        return self.pipeline.ledger_
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Return what the stages saw."""
+        return self.pipeline.findings_
+
+    @property
+    def recipe_yaml(self) -> str:
+        """Return the recipe as text."""
+        return self.recipe.to_yaml()
+
+
+def run(
+    recipe: Recipe | str | Path,
+    *,
+    base: str | Path = ".",
+    out: str | Path | None = None,
+    data: Table | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> RunResult:
+    """Carry out a recipe and write its output folder: prepared rows, bundle, ledger, findings.
+
+    Parameters
+    ----------
+    recipe : Recipe or path of one
+    base : path
+        What relative paths in the recipe start from (for a recipe file: its folder).
+    out : path, optional
+        The output folder; by default the recipe's ``output.dir``.
+    data : Table, optional
+        Rows to use instead of the recipe's ``data.path``.
+    progress : callable, optional
+        Told what is being done.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    RecipeError, DataError, StageError
+        Nothing is written then.
+    """
+    if not isinstance(recipe, Recipe):
+        base, recipe = Path(recipe).parent, Recipe.read(recipe)
+    folder = Path(out) if out is not None else Path(base) / recipe.output.dir
+    _free(folder)
+    tell = progress or (lambda _: None)
+    result = prepare(recipe, base=base, data=data, progress=tell)
+    tell("writing")
+    _write(result, folder)
+    result.out = folder
+    return result
+
+
+def prepare(
+    recipe: Recipe,
+    *,
+    base: str | Path = ".",
+    data: Table | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> RunResult:
+    """Read, split, fit and transform as a recipe says, and write nothing."""
+    tell = progress or (lambda _: None)
+    tell("reading")
+    table = data if data is not None else read_data(recipe, base)
+    training, test = split(table, recipe)
+    pipeline = Pipeline(recipe.build())
+    _, done = pipeline._fit(training, None, None, None, tell)
+    transformed = None if test is None else pipeline.transform(test)
+    return RunResult(pipeline, training, done.table, transformed, recipe)
+
+
+def read_data(recipe: Recipe, base: str | Path = ".") -> Table:
+    """Read the rows that a recipe's data section names."""
+    told = recipe.data
+    if told.path is None:
+        raise RecipeError("The recipe names no data. Add a section: data: {path: my.csv, target: my_label}")
+    return read(
+        Path(base) / told.path,
+        target=told.target,
+        weight=told.weight,
+        group=told.group,
+        row_id=told.row_id,
+        split=told.split.column if told.split else None,
+        null_values=told.null_values,
+        kinds=told.kinds,
+    )
+
+
+def split(table: Table, recipe: Recipe) -> tuple[Table, Table | None]:
+    """Return training and test rows as the recipe's ``data.split`` says; the same rows in every process.
+
+    Rows are drawn by (seed, row id): within each class of the target, or whole groups.
+    """
+    how = recipe.data.split
+    if how is None:
+        return table, None
+    frame = table.frame.collect()
+    if how.column is not None:
+        is_test = (frame[how.column].cast(pl.String) == "test").fill_null(False)
+        if not is_test.any() or is_test.all():
+            raise DataError(
+                f"Column '{how.column}' splits nothing: it must say 'test' in some rows and not in all."
+            )
+    elif how.by == "group":
+        groups = table.need("group", "data.split: {by: group}")
+        names = groups.unique().sort()
+        chosen = _smallest(uniform(0, np.arange(len(names), dtype=np.uint64)), how.test)
+        is_test = groups.is_in(names.filter(pl.Series(chosen)).implode())
+    else:
+        is_test = pl.Series(_stratified(table, how.test))
+    part = lambda mask: table.with_frame(frame.filter(mask).lazy())
+    return part(~is_test), part(is_test)
+
+
+def _stratified(table: Table, share: float) -> np.ndarray:
+    draws = uniform(0, table.ids)
+    target = table.y
+    if target is None or target.dtype.is_float() or target.n_unique() > 100:
+        return _smallest(draws, share)
+    chosen = np.zeros(len(draws), bool)
+    codes = target.rank("dense").fill_null(0).to_numpy()
+    for code in np.unique(codes):
+        these = np.flatnonzero(codes == code)
+        chosen[these] = _smallest(draws[these], share)
+    return chosen
+
+
+def _smallest(draws: np.ndarray, share: float) -> np.ndarray:
+    chosen = np.zeros(len(draws), bool)
+    chosen[np.argsort(draws, kind="stable")[: round(share * len(draws))]] = True
+    return chosen
+
+
+def _free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARK).exists())):
+        raise DataError(
+            f"{folder}: exists and was not written by a run, so it is not replaced. "
+            "Choose another folder (--out)."
+        )
+
+
+def _write(result: RunResult, folder: Path) -> None:
+    form = result.recipe.output.format
+    with whole_folder(folder) as made:
+        _rows(result.after, made / f"train.{form}", form)
+        if result.test is not None:
+            _rows(result.test, made / f"test.{form}", form)
+        result.pipeline.save(made / "bundle")
+        result.ledger.save(made)
+        _json(made / "findings.json", [f.as_dict() for f in result.findings])
+        (made / "recipe.yaml").write_text(result.recipe_yaml, encoding="utf-8")
+        _json(made / MARK, {"account": result.ledger.account(), "format": form})
+
+
+def _rows(table: Table, path: Path, form: str) -> None:
+    names = [c for c in table.schema.names() if c not in table.roles.reserved]
+    roles = [c for c in table.schema.names() if c in table.roles.reserved]
+    out = table.frame.select([pl.col(ROW).alias("row_id"), *names, *(r for r in roles if r != "row_id")])
+    if form == "csv":
+        out.collect().write_csv(path)
+    else:
+        out.collect().write_parquet(path)
+
+
+def _json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, default=str), encoding="utf-8")
