@@ -1,0 +1,31 @@
+"""What is wrong with the data, with evidence and a proposed recipe: stages that find and do not act."""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from tilth.audit import columns, hidden, looking, pairs, target
+from tilth.audit.auditing import audit
+from tilth.audit.looking import LOOKERS
+from tilth.audit.result import Audit, Facts
+
+FINDS: dict[str, str] = {
+    **target.FINDS,
+    **hidden.FINDS,
+    **columns.FINDS,
+    **pairs.FINDS,
+    **looking.FINDS,
+}
+"""Every finding that the audit's own checks may report; those of the stages stand in their `finds`."""
+
+__all__ = ["FINDS", "LOOKERS", "Audit", "Facts", "audit"]
+
+
+class _Room(ModuleType):
+    """Let `tilth.audit` be the function, also after this room was imported under the same name."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Audit:
+        return audit(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -1,0 +1,235 @@
+"""The audit: the checks and the stages that look, in the order in which each helps the next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tilth.audit import columns as column_checks
+from tilth.audit import hidden, pairs
+from tilth.audit import target as target_checks
+from tilth.audit.column import Column
+from tilth.audit.looking import LOOKERS, guarded, labeled, look, looker, uncover, without
+from tilth.audit.propose import propose
+from tilth.audit.result import Audit, Facts, by_severity
+from tilth.core import Finding, RowStage, Stage
+from tilth.errors import DataError
+from tilth.statistics import uniform
+from tilth.table import ROW, Table, read
+
+MOST_CLASSES = 20
+
+Check = Callable[[Column], Iterator[Finding]]
+
+
+def audit(
+    data: Any,
+    target: Any = None,
+    *,
+    weight: str | None = None,
+    group: str | None = None,
+    null_values: Sequence[str] = (),
+    stages: Sequence[str | Stage] | None = None,
+    probe: str = "linear",
+    max_rows: int | None = 50_000,
+    random_state: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Audit:
+    """Look for what is wrong with the data, and propose a recipe that treats it; change nothing.
+
+    Parameters
+    ----------
+    data : path, Table, or frame or array of shape (n_rows, n_columns)
+        A CSV or Parquet file, pandas, Polars, pyarrow, NumPy.
+    target : str or array of shape (n_rows,), optional
+        The column to predict, or its values.
+    weight, group : str, optional
+        Columns that are no features.
+    null_values : sequence of str
+        Texts already known to mean "missing".
+    stages : sequence of str or Stage, optional
+        Which stages look, by key or made by you; by default `LOOKERS`. They report, whatever their
+        ``action``.
+    probe : {'linear', 'boosting', 'mlp'}
+        The model that judges labels, for stages with such a choice.
+    max_rows : int or None
+        Rows looked at at most, chosen by (random_state, row id); None looks at all. Rows of a
+        sample have fewer copies of one another, so duplicates are undercounted then.
+    random_state : int
+        For the sample, and for stages that draw.
+    progress : callable, optional
+        Told the name of each step.
+
+    Returns
+    -------
+    Audit
+        Findings sorted by severity, facts, the proposed `Recipe` and a reason for each of its entries.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be read or has no rows; `null_values` are given for a Table.
+    ColumnError
+        If a role names no column.
+    UnknownName
+        If there is no such stage.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> ages = pl.DataFrame({"age": [str(a) for a in range(20, 45)] + ["?"] * 5, "paid": [0, 1, 1] * 10})
+    >>> found = audit(ages, "paid")
+    >>> found.of("hidden.token")[0].columns, found.proposed["data"]["null_values"]
+    (('age',), ['?'])
+    """
+    start = time.perf_counter()
+    tell = progress or (lambda _: None)
+    tell("reading")
+    table, known = _enter(data, target, weight, group, null_values)
+    rows = table.height
+    if rows == 0:
+        raise DataError("The table has no rows to look at. Pass at least one row.")
+    findings: list[Finding] = []
+    table = _sampled(table, rows, max_rows, random_state, findings)
+    tell("columns")
+    findings += _each([*_columns(table), *_target(table)], (hidden.tokens,))
+    # What hides behind '?' is looked at as the proposed recipe would read it: ages with a gap, not words.
+    uncovered = uncover(table, findings)
+    marks = _each(_columns(uncovered), (hidden.sentinels, hidden.zeros))
+    findings += marks
+    uncovered = uncover(uncovered, marks)
+    columns, y = _columns(uncovered), next(iter(_target(uncovered)), None)
+    findings += _each(columns, column_checks.CHECKS)
+    findings += _each(_target(uncovered), (target_checks.target, column_checks.variants))
+    tell("pairs of columns")
+    findings += _pairs(uncovered, columns, y)
+    seen = _stages(uncovered, findings, y, stages, probe, random_state, tell)
+    told = {f.columns: f.n_rows for f in findings if f.kind in ("hidden.token", "hidden.sentinel")}
+    # That a column misses the cells whose disguise was just reported is no further news.
+    findings += [f for f in seen if f.kind != "missing.filled" or told.get(f.columns) != f.n_rows]
+    facts = _facts(data, rows, uncovered, y, time.perf_counter() - start)
+    findings = list(by_severity(findings))
+    proposal = propose(findings, facts, known, pairs.chance_copies([*columns, *([y] if y else [])]))
+    return Audit(tuple(findings), facts, proposal.recipe, proposal.reasons)
+
+
+def _enter(
+    data: Any, target: Any, weight: str | None, group: str | None, null_values: Sequence[str]
+) -> tuple[Table, dict[str, Any]]:
+    """Return the table, and what is known of the recipe's data section."""
+    name = target if isinstance(target, str) else None
+    if isinstance(data, Table):
+        if null_values:
+            raise DataError("A Table has been read already. Pass null_values to tilth.read instead.")
+        roles = data.roles.named() | {
+            k: v for k, v in (("target", name), ("weight", weight), ("group", group)) if v
+        }
+        table = Table.of(data, roles=type(data.roles)(**roles))
+    else:
+        table = read(data, target=name, weight=weight, group=group, null_values=null_values)
+    if target is not None and name is None:
+        table = Table.of(table, target)
+    known: dict[str, Any] = {"path": str(data)} if isinstance(data, str | Path) else {}
+    roles = table.roles.named()
+    known |= {role: roles[role] for role in ("target", "weight", "group", "row_id") if role in roles}
+    known |= {"null_values": list(null_values)} if null_values else {}
+    return table.collect(), known
+
+
+def _sampled(table: Table, rows: int, most: int | None, seed: int, findings: list[Finding]) -> Table:
+    if most is None or rows <= most:
+        return table
+    ids = table.ids
+    chosen = np.zeros(rows, bool)
+    chosen[np.argpartition(uniform(seed, ids), most - 1)[:most]] = True
+    message = f"Looked at {most} of {rows} rows, chosen by their ids. Pass max_rows=None to look at all."
+    findings.append(Finding("check.limited", message, most / rows, stage="audit.rows"))
+    frame = table.frame.with_columns(pl.Series("__chosen__", chosen)).filter("__chosen__").drop("__chosen__")
+    return table.with_frame(frame).collect()
+
+
+def _columns(table: Table) -> list[Column]:
+    return pairs.comparable([Column.of(table, name) for name in table.features])
+
+
+def _target(table: Table) -> list[Column]:
+    return [] if table.roles.target is None else [Column.of(table, table.roles.target)]
+
+
+def _each(columns: Sequence[Column], checks: Sequence[Check]) -> list[Finding]:
+    found: list[Finding] = []
+    for column in columns:
+        for check in checks:
+            name = f"'{column.name}': the check '{check.__name__}'"
+            found += guarded(name, lambda check=check, column=column: check(column), (column.name,))  # type: ignore[misc]
+    return found
+
+
+def _pairs(table: Table, columns: Sequence[Column], y: Column | None) -> list[Finding]:
+    found = list(target_checks.rows(table))
+    found += guarded("the check 'twins'", lambda: pairs.twins(columns))
+    found += guarded("the check 'correlated'", lambda: pairs.correlated(columns))
+    if y is not None and y.distinct > 1:
+        classes = target_checks.is_classes(y)
+        found += guarded("the check 'given_away'", lambda: pairs.given_away(columns, y, classes))
+    return found
+
+
+def _stages(
+    table: Table,
+    findings: Sequence[Finding],
+    y: Column | None,
+    wanted: Sequence[str | Stage] | None,
+    probe: str,
+    seed: int,
+    tell: Callable[[str], None],
+) -> list[Finding]:
+    # A column that names the rows tells a model nothing, and makes every row differ from its copies.
+    names = [f.columns[0] for f in findings if f.kind == "column.id"]
+    classes = y is not None and y.distinct > 1 and target_checks.is_classes(y)
+    found: list[Finding] = []
+    for key in LOOKERS if wanted is None else wanted:
+        given: dict[str, Any] = {"probe": probe, "random_state": seed}
+        if key == "outliers.clip":
+            given["on"] = _spread_out(table, names)
+        if key == "labels.clean" and wanted is None and not classes:
+            continue
+        one = looker(key, given)
+        seen = without(table, names) if isinstance(one, RowStage) else table
+        if y is not None and isinstance(one, RowStage) and one.needs_target:
+            seen = labeled(seen).collect()
+        found += look([one], seen, tell)
+    return found
+
+
+def _spread_out(table: Table, names: Sequence[str]) -> list[str]:
+    """Name the numeric columns whose quartiles differ: elsewhere a bound would flatten all that tells."""
+    numeric = [c for c, kind in table.kinds.items() if kind == "numeric" and c not in names]
+    if not numeric:
+        return []
+    asked = [(pl.col(c).quantile(0.75) > pl.col(c).quantile(0.25)).alias(c) for c in numeric]
+    many = [(pl.col(c).n_unique() > 10).alias(c) for c in numeric]
+    wide, told = table.frame.select(asked).collect().row(0), table.frame.select(many).collect().row(0)
+    return [c for c, w, m in zip(numeric, wide, told, strict=True) if w and m]
+
+
+def _facts(data: Any, rows: int, table: Table, y: Column | None, seconds: float) -> Facts:
+    nulls = table.frame.select(pl.exclude(ROW).null_count()).collect().row(0, named=True)
+    classes = y is not None and target_checks.is_classes(y)
+    counted = {} if y is None or not classes else dict(y.counts.head(MOST_CLASSES).iter_rows())
+    return Facts(
+        source=Path(data).name if isinstance(data, str | Path) else "",
+        rows=rows,
+        looked_at=table.height,
+        kinds=dict(table.kinds),
+        missing={c: int(nulls[c]) for c in table.features if nulls[c]},
+        target=None if y is None else y.name,
+        task=None if y is None else "classification" if classes else "regression",
+        classes={str(k): int(n) for k, n in counted.items()},
+        seconds=round(seconds, 3),
+    )

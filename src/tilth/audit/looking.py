@@ -1,0 +1,125 @@
+"""Which stages look: they find and do not act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+import polars as pl
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits
+
+from tilth.core import ColumnStage, Finding, RowStage, Stage, model_of
+from tilth.errors import TilthError
+from tilth.stages import stage
+from tilth.table import Table
+
+FINDS = {
+    "check.failed": "a check could not be carried out; its message says why",
+    "check.limited": "a check looked at a part of the data only",
+}
+
+LOOKERS: dict[str, dict[str, Any]] = {
+    "duplicates.exact": {},
+    "impute.simple": {},
+    # Three quartile distances: Tukey's "far out", beyond what a skewed tail explains.
+    "outliers.clip": {"width": 3.0},
+    "labels.clean": {},
+}
+"""The stages that look unless others are asked for, with the parameters they look with."""
+
+
+def looker(wanted: str | Stage, given: Mapping[str, Any]) -> Stage:
+    """Return a stage that reports: a copy, with ``action="report"`` where the stage has the choice.
+
+    Parameters
+    ----------
+    wanted : str or Stage
+        A key, such as ``outliers.clip``, or a stage.
+    given : mapping
+        Parameters to set where the stage has them, such as ``random_state``.
+    """
+    made: Stage = stage(wanted, **LOOKERS.get(wanted, {})) if isinstance(wanted, str) else clone(wanted)
+    fields = model_of(type(made)).model_fields
+    chosen = {name: value for name, value in given.items() if name in fields and isinstance(wanted, str)}
+    if "action" in fields and "report" in get_args(fields["action"].annotation):
+        chosen["action"] = "report"
+    made.set_params(**chosen)
+    return made
+
+
+def look(stages: Iterable[Stage], table: Table, tell: Callable[[str], None]) -> list[Finding]:
+    """Fit each stage on the table, keep what it found, and throw its work away.
+
+    A stage that cannot work on this data is itself a finding, so that one column that cannot be read
+    does not hide what the other stages see.
+    """
+    found: list[Finding] = []
+    # Probes multiply thin matrices: threads would wait for one another far longer than they work.
+    with threadpool_limits(1, user_api="blas"):
+        for one in stages:
+            tell(one.key)
+            found += guarded(one.key, lambda one=one: _found(one, table))  # type: ignore[misc]
+    return found
+
+
+def _found(one: Stage, table: Table) -> Iterator[Finding]:
+    if isinstance(one, ColumnStage):
+        one.fit_table([table])
+    elif isinstance(one, RowStage):
+        one.fit_table(table)
+    yield from one.findings_
+
+
+def guarded(
+    name: str, check: Callable[[], Iterator[Finding]], columns: tuple[str, ...] = ()
+) -> list[Finding]:
+    """Run a check; trouble with the data becomes a finding that says what could not be checked."""
+    try:
+        return list(check())
+    except (TilthError, pl.exceptions.PolarsError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        return [
+            Finding("check.failed", f"{name} could not look: {reason}", 1.0, "medium", columns, stage=name)
+        ]
+
+
+def uncover(table: Table, findings: Sequence[Finding]) -> Table:
+    """Return the table with the disguised missing values made null, as the proposed recipe would have it.
+
+    What is then looked at is the data behind the disguise: a column of ages with one '?' is a column
+    of numbers with a gap.
+    """
+    changes = []
+    for finding in findings:
+        name, remedy = (finding.columns or ("",))[0], finding.remedy or {}
+        if finding.kind == "hidden.token":
+            changes.append(_without_tokens(table, name, remedy["data"]["null_values"]))
+        elif finding.kind == "hidden.sentinel":
+            low, high = remedy["outliers.clip"]["value_range"]
+            inside = pl.col(name) < high if low is None else pl.col(name) > low
+            changes.append(pl.when(inside).then(pl.col(name)).alias(name))
+    # One after the other: a column may have a sentinel at both ends.
+    frame = table.frame
+    for change in changes:
+        frame = frame.with_columns(change)
+    return table.with_frame(frame).collect() if changes else table
+
+
+def _without_tokens(table: Table, name: str, tokens: Sequence[str]) -> pl.Expr:
+    text = pl.col(name).cast(pl.String)
+    left = pl.when(text.is_in(tokens)).then(None).otherwise(text)
+    number = left.str.strip_chars().cast(pl.Float64, strict=False)
+    lost = table.frame.select(number.null_count() - left.null_count()).collect().item()
+    return (left if lost else number).alias(name)
+
+
+def without(table: Table, names: Sequence[str]) -> Table:
+    """Return the table without some features."""
+    kept = [c for c in table.frame.collect_schema().names() if c not in names]
+    return table.with_frame(table.frame.select(kept))
+
+
+def labeled(table: Table) -> Table:
+    """Return the rows that have a label."""
+    return table.with_frame(table.frame.filter(pl.col(table.roles.target or "").is_not_null()))

@@ -1,0 +1,142 @@
+"""The proposed recipe: only what a finding calls for, in an order that works, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tilth.audit.result import Facts, numbered
+from tilth.audit.target import IMBALANCED
+from tilth.core.finding import Finding
+
+MANY = 0.0005
+"""From this share of far-out cells on, a column is clipped: fewer cannot move a fit much."""
+
+TOO_MANY = 0.05
+"""Beyond this share the values are no outliers but how the column is."""
+
+MANY_LEVELS = 50
+
+
+class Proposal:
+    """Collect the entries of a recipe and why each is there."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+        self.stages: list[dict[str, Any] | str] = []
+        self.reasons: dict[str, str] = {}
+
+    def put(self, name: str, value: Any, reason: str) -> None:
+        """Add an entry to the data section."""
+        self.data[name] = value
+        if reason:
+            self.reasons[f"data.{name}"] = reason
+
+    def stage(self, key: str, reason: str, **parameters: Any) -> None:
+        """Add a stage."""
+        self.stages.append({key: parameters} if parameters else key)
+        self.reasons[numbered(self.stages)[-1][0]] = reason
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Return the recipe as plain values."""
+        return {"data": self.data, "stages": self.stages} if self.data else {"stages": self.stages}
+
+
+def propose(
+    findings: Sequence[Finding], facts: Facts, roles: dict[str, Any], chance_copies: float = 0.0
+) -> Proposal:
+    """Propose a recipe for what was found.
+
+    Nothing is proposed that would throw information away unproven: no column is dropped, rows only
+    where they are exact copies, and labels in doubt are reported, not touched.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+    facts : Facts
+    roles : dict
+        What is known of the data section: path, target, weight, group.
+    chance_copies : float
+        Pairs of equal rows to expect by chance; see `pairs.chance_copies`.
+    """
+    made = Proposal()
+    of = lambda kind: [f for f in findings if f.kind == kind]
+    for name, value in roles.items():
+        made.put(name, value, "")
+    _data(made, of, roles)
+    # Equal rows of a table of few values are people who answered alike, not copies.
+    if (found := of("duplicates.exact")) and found[0].n_rows > 10 * chance_copies:
+        made.stage("duplicates.exact", found[0].message)
+    # Only a file is read with `null_values`: in memory these columns are text when the stages see them.
+    text = set() if "path" in roles else {f.columns[0] for f in of("hidden.token")}
+    for finding in [*of("column.infinite"), *of("hidden.sentinel")]:
+        if finding.columns[0] in text:
+            continue
+        made.stage("outliers.clip", finding.message, **(finding.remedy or {})["outliers.clip"])
+    if facts.missing:
+        cells, width = sum(facts.missing.values()), len(facts.missing)
+        where = "1 column" if width == 1 else f"{width} columns"
+        reason = f"{cells} missing cells in {where}; whether a cell was missing is kept."
+        made.stage("impute.simple", reason, indicator=True)
+    if far := [f for f in of("outliers.values") if MANY <= f.score <= TOO_MANY and f.columns[0] not in text]:
+        columns = sorted({c for f in far for c in f.columns})
+        cells = sum(f.n_rows for f in far)
+        where = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
+        reason = f"{cells} values in {where} lie more than 3 quartile distances outside."
+        made.stage("outliers.clip", reason, method="iqr", width=3.0, on=columns)
+    named = made.data.get("row_id")
+    features = {c: kind for c, kind in facts.kinds.items() if c != named}
+    _numbers(made, of, features, facts)
+    if found := [f for f in findings if f.stage == "labels.clean" and f.n_rows and f.kind != "check.failed"]:
+        # Confident learning flags hard rows as well as wrong ones: a person looks before anything is done.
+        made.stage("labels.clean", found[0].message, action="report")
+    if found := [f for f in of("target.imbalance") if 1 - f.score < IMBALANCED]:
+        made.stage("balance.weight", found[0].message)
+    return made
+
+
+def _data(made: Proposal, of: Any, roles: dict[str, Any]) -> None:
+    tokens = of("hidden.token")
+    values = list(dict.fromkeys(v for f in tokens for v in f.remedy["data"]["null_values"]))
+    given = [v for v in roles.get("null_values", []) if v not in values]
+    if values:
+        columns = ", ".join(f"'{f.columns[0]}'" for f in tokens[:5])
+        more = f" and {len(tokens) - 5} more" if len(tokens) > 5 else ""
+        cells = sum(f.n_rows for f in tokens)
+        reason = f"{cells} cells of {columns}{more} hold these instead of a value."
+        made.put("null_values", [*given, *values], reason)
+    ids = [f for f in of("column.id") if f.remedy]
+    if len(ids) == 1:
+        # Two such columns leave open which of them is the key; that is for people to say.
+        made.put("row_id", ids[0].columns[0], ids[0].message)
+    kinds = {f.columns[0]: "text" for f in of("text.free")}
+    if kinds:
+        made.put("kinds", kinds, "Sentences, not categories.")
+
+
+def _numbers(made: Proposal, of: Any, features: dict[str, str], facts: Facts) -> None:
+    numeric = [c for c, kind in features.items() if kind == "numeric"]
+    if numeric:
+        # Before the categories become numbers: 0 and 1 need no scale.
+        several = "1 numeric column" if len(numeric) == 1 else f"{len(numeric)} numeric columns"
+        made.stage("scale.robust", f"{several}, brought to a scale that outliers do not set.")
+    sentences = {f.columns[0] for f in of("text.free")}
+    names = {f.columns[0] for f in of("column.id")}
+    words = [
+        c for c, kind in features.items() if kind in ("categorical", "boolean") and c not in sentences | names
+    ]
+    flags = bool(facts.missing)
+    if words or flags:
+        many = {f.columns[0] for f in of("column.many_categories")} & set(words)
+        told = (
+            f"{len(words)} categorical columns become numbers"
+            if words
+            else "Marks of missing cells become numbers"
+        )
+        told += f"; beyond {MANY_LEVELS} categories the rarest are put together." if many else "."
+        parameters: dict[str, Any] = {"max_levels": MANY_LEVELS} if many else {}
+        # A column that names the rows would become as many columns as there are rows.
+        if names & {c for c, kind in features.items() if kind == "categorical"}:
+            parameters["on"] = words
+        made.stage("encode.category", told, **parameters)

@@ -1,0 +1,191 @@
+"""What an audit hands back: findings, facts, and a recipe that only treats what was found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from tilth.core.finding import SEVERITIES, Finding
+from tilth.recipes import Recipe
+from tilth.recipes.text import entry, flow
+
+ALIKE = 3
+"""How many findings of one kind are told in words; the table has them all."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Hold what was looked at.
+
+    Parameters
+    ----------
+    source : str
+        The file's name; empty for data in memory.
+    rows, looked_at : int
+        Rows of the data, and rows of the sample that was looked at (the same unless `max_rows` cut it).
+    kinds : dict of feature to kind
+    missing : dict of column to int
+        Missing cells among the rows looked at, disguised ones included; only columns with some.
+    target : str or None
+    task : {'classification', 'regression'} or None
+    classes : dict of class to rows
+        The target's classes, largest first, at most 20; empty for a regression.
+    seconds : float
+        How long the audit took.
+    """
+
+    source: str = ""
+    rows: int = 0
+    looked_at: int = 0
+    kinds: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)
+    target: str | None = None
+    task: str | None = None
+    classes: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Hold what is wrong with the data, with evidence, and what would treat it.
+
+    Parameters
+    ----------
+    findings : tuple of Finding
+        Most severe first; within a severity the largest score first.
+    facts : Facts
+    proposed : dict
+        The proposed recipe as plain values: ``data``, ``stages``.
+    reasons : dict of recipe entry to str
+        Why each entry is there: ``data.null_values``, ``impute.simple``; a stage that comes twice is
+        numbered, as in a pipeline: ``outliers.clip-2``.
+    """
+
+    findings: tuple[Finding, ...]
+    facts: Facts
+    proposed: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """Return the proposed recipe: only stages that a finding calls for, in their order."""
+        return Recipe.from_values(self.proposed)
+
+    def of(self, kind: str) -> list[Finding]:
+        """Return the findings of one kind (``hidden.token``) or family (``hidden``)."""
+        return [f for f in self.findings if f.kind == kind or f.kind.startswith(f"{kind}.")]
+
+    def table(self) -> pl.DataFrame:
+        """Return one line per finding: ``severity, kind, columns, message, rows, score, remedy, stage``."""
+        schema: dict[str, Any] = {
+            "severity": pl.Enum(sorted(SEVERITIES, key=lambda s: SEVERITIES[s])),
+            "kind": pl.String,
+        }
+        schema |= {"columns": pl.List(pl.String), "message": pl.String, "rows": pl.Int64, "score": pl.Float64}
+        schema |= {"remedy": pl.String, "stage": pl.String}
+        lines = [
+            (
+                f.severity,
+                f.kind,
+                list(f.columns),
+                f.message,
+                f.n_rows,
+                f.score,
+                remedy_line(f.remedy),
+                f.stage,
+            )
+            for f in self.findings
+        ]
+        return pl.DataFrame(lines, schema=schema, orient="row")
+
+    def recipe_text(self) -> str:
+        """Return the proposed recipe as YAML, with the reason above each entry."""
+        data = dict(self.proposed.get("data", {}))
+        lines = ["data:"] if data else []
+        for name, value in data.items():
+            lines += _comment(self.reasons.get(f"data.{name}"))
+            lines.append(f"  {flow(name)}: {flow(value)}")
+        stages = self.proposed.get("stages", [])
+        lines.append("stages:" if stages else "stages: []")
+        for name, line in numbered(stages):
+            lines += _comment(self.reasons.get(name))
+            lines.append(_entry("  - ", line))
+        return "\n".join(lines) + "\n"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return {
+            "facts": asdict(self.facts),
+            "findings": [f.as_dict() for f in self.findings],
+            "recipe": self.proposed,
+            "reasons": self.reasons,
+        }
+
+    def to_json(self, indent: int | None = 1) -> str:
+        """Write the audit as JSON."""
+        return json.dumps(self.as_dict(), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+
+    def in_words(self) -> list[str]:
+        """Say the result as plain sentences, the worst first; findings of no weight are only counted."""
+        facts = self.facts
+        where = f"{facts.source}: " if facts.source else ""
+        target = f", target '{facts.target}' ({facts.task})" if facts.target else ", no target"
+        told = [f"{where}{facts.rows:,} rows, {len(facts.kinds)} features{target}."]
+        if facts.looked_at < facts.rows:
+            told.append(f"Looked at a sample of {facts.looked_at:,} rows.")
+        worth = [f for f in self.findings if f.severity != "info"]
+        shown = [f for i, f in enumerate(worth) if sum(g.kind == f.kind for g in worth[:i]) < ALIKE]
+        told += [f.message for f in shown]
+        for kind in dict.fromkeys(f.kind for f in worth):
+            if (more := sum(f.kind == kind for f in worth) - ALIKE) > 0:
+                told.append(f"{more} more of the kind {kind}.")
+        if rest := len(self.findings) - len(worth):
+            told.append(f"{rest} further remark{'s' if rest > 1 else ''} of no weight.")
+        if not self.findings:
+            told.append("Nothing found.")
+        names = [name for name, _ in numbered(self.proposed.get("stages", []))]
+        told.append(f"Proposed: {', '.join(names)}." if names else "Nothing needs a stage.")
+        return told
+
+    def __str__(self) -> str:
+        return "\n".join(self.in_words())
+
+
+def by_severity(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Sort findings: most severe first, then the largest score; ties keep their order."""
+    return tuple(sorted(findings, key=lambda f: (-SEVERITIES[f.severity], -f.score)))
+
+
+def numbered(stages: Sequence[Mapping[str, Any] | str]) -> list[tuple[str, Any]]:
+    """Name each entry of a recipe's stages: its key, with a number from the second on."""
+    seen: dict[str, int] = {}
+    named = []
+    for line in stages:
+        key = line if isinstance(line, str) else next(iter(line))
+        seen[key] = seen.get(key, 0) + 1
+        named.append((key if seen[key] == 1 else f"{key}-{seen[key]}", line))
+    return named
+
+
+def remedy_line(remedy: Mapping[str, Any] | None) -> str:
+    """Write a remedy as the line of a recipe: ``impute.simple: {indicator: true}``; empty for none."""
+    if not remedy:
+        return ""
+    key, value = next(iter(remedy.items()))
+    return f"{key}: {flow(value)}" if value else str(key)
+
+
+def _entry(start: str, line: Mapping[str, Any] | str) -> str:
+    key, values = (line, {}) if isinstance(line, str) else next(iter(line.items()))
+    return entry(start + flow(key), values) if values else start + flow(key)
+
+
+def _comment(reason: str | None) -> list[str]:
+    # What breaks a line, in a column's name, must not end the comment.
+    plain = "".join(c if c.isprintable() else " " for c in reason or "")
+    return [f"  # {' '.join(plain.split())}"] if reason else []

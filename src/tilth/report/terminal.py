@@ -1,0 +1,126 @@
+"""The result in a terminal: tables that narrow with it, and stay readable without color."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tilth.audit.result import ALIKE, remedy_line
+from tilth.bench.result import Trial
+from tilth.core import Finding, Ledger
+from tilth.report.elements import clean
+from tilth.report.words import ACTIONS, Card, count, metric, signed
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+STYLES = {"high": "bold red", "medium": "yellow", "low": "green", "info": "dim"}
+TONES = {"helps": "bold cyan", "hurts": "bold yellow", "trades": "yellow"}
+CARD_TONES = {"good": "bold cyan", "bad": "bold yellow"}
+
+
+def findings_table(found: Sequence[Finding]) -> Table:
+    """Make a table of findings, in the order given; of many of one kind all but the first are counted."""
+    table = _table("severity", "finding", "rows", "remedy")
+    alike: dict[tuple[str, str], int] = {}
+    for finding in found:
+        place = (finding.kind, finding.severity)
+        alike[place] = alike.get(place, 0) + 1
+        if alike[place] <= ALIKE:
+            rows = f"{finding.n_rows:,}" if finding.n_rows else ""
+            severity = text(finding.severity, STYLES[finding.severity])
+            table.add_row(severity, text(finding.message), rows, text(remedy_line(finding.remedy), "dim"))
+    for (kind, level), number in alike.items():
+        if number > ALIKE:
+            table.add_row(text(level, STYLES[level]), text(f"{number - ALIKE} more of {kind}", "dim"), "", "")
+    return table
+
+
+def stages_table(ledger: Ledger, order: Sequence[str] = ()) -> Table:
+    """Make a table of what each stage did to rows and columns.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    order : sequence of str
+        The stages in the order in which they ran; those not named follow.
+    """
+    table = _table("stage", "rows", "columns")
+    names = [*order, *ledger.columns["stage"].unique(maintain_order=True), *ledger.stages]
+    rows = ledger.diff()
+    for name in dict.fromkeys(names):
+        did = [f"{n:,} {ACTIONS[a]}" for _, a, n in rows.filter(pl.col("stage") == name).iter_rows()]
+        mine = ledger.columns.filter(pl.col("stage") == name)
+        changed = mine.filter((pl.col("change") == "changed") & (pl.col("cells") > 0))
+        cells = []
+        if changed.height:
+            total = int(changed["cells"].sum())
+            cells.append(f"{count(total, 'cell')} in {count(changed.height, 'column')} changed")
+        numbers = {change: mine.filter(pl.col("change") == change).height for change in ("added", "removed")}
+        cells += [f"{number:,} {change}" for change, number in numbers.items() if number]
+        table.add_row(text(name), text(", ".join(did)), text(", ".join(cells)))
+    return table
+
+
+def verdict_table(trial: Trial) -> Table:
+    """Make a table of verdicts, two lines each: scores, gain with its interval, the word."""
+    staged = any(v.stage for v in trial.verdicts)
+    table = _table(*(["stage"] if staged else []), "model", "before, after", "gain, 95%", "verdict")
+    for v in trial.verdicts:
+        scores = f"{_number(v.before)} → {_number(v.after)}"
+        known = math.isfinite(v.difference)
+        gain = f"{signed(v.difference)}\n{signed(v.low)} to {signed(v.high)}" if known else "-"
+        cells = [text(v.stage)] if staged else []
+        cells += [text(v.probe).append(f"\n{metric(v.metric)}", "dim"), text(scores)]
+        table.add_row(*cells, gain, text(v.word, TONES.get(v.word, "")))
+    return table
+
+
+def cards(told: Sequence[Card]) -> RenderableType:
+    """Return the plain-words summary: an answer and its sentences for each question."""
+    from rich.console import Group
+
+    lines: list[Text] = []
+    for card in told:
+        lines.append(text(f"{card.what.rstrip('?')}: {card.big}", CARD_TONES.get(card.tone, "bold")))
+        lines += [text(f"  {line}") for line in card.lines]
+    return Group(*lines)
+
+
+def plain(shown: RenderableType, width: int = 100) -> str:
+    """Return what would be shown, as text without color, for logs and pipes."""
+    from rich.console import Console
+
+    console = Console(width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(shown)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
+def text(value: object, style: str = "") -> Text:
+    """Make text of what may come from the data: no markup is read in it, and no control code is sent."""
+    from rich.text import Text
+
+    return Text(" ".join(clean(value).split("\n")), style=style)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "-"
+
+
+def _table(*heads: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for head in heads:
+        right = head == "rows" and "finding" in heads
+        table.add_column(
+            head, justify="right" if right else "left", overflow="fold", no_wrap=head in ("severity", "stage")
+        )
+    return table
