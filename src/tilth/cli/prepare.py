@@ -1,0 +1,95 @@
+"""`tilth audit` and `tilth run`: look at data, and prepare it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tilth.cli import show
+
+Report = Annotated[Path | None, typer.Option("--report", help="Also write one HTML file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def audit(
+    data: Annotated[Path, typer.Argument(help="A CSV or Parquet file.")],
+    target: Annotated[str | None, typer.Option("--target", help="The column to predict.")] = None,
+    weight: Annotated[str | None, typer.Option("--weight", help="The column of row weights.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="The column of row groups.")] = None,
+    null_value: Annotated[
+        list[str] | None, typer.Option("--null-value", help="A text that means missing; may be repeated.")
+    ] = None,
+    max_rows: Annotated[int, typer.Option("--max-rows", min=1, help="Rows looked at, at most.")] = 50_000,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="Also write the proposed recipe.")] = None,
+    report: Report = None,
+    json: Json = False,
+) -> None:
+    """Say what is wrong with this data, with evidence, and propose a recipe."""
+    import tilth
+    from tilth.errors import RecipeError
+    from tilth.report import terminal
+
+    if recipe is not None and recipe.exists():
+        raise RecipeError(
+            f"{recipe}: is there already, so it is not replaced. Choose another name, or remove it."
+        )
+    with show.progress() as tell:
+        found = tilth.audit(
+            data,
+            target,
+            weight=weight,
+            group=group,
+            null_values=null_value or (),
+            max_rows=max_rows,
+            progress=tell,
+        )
+    if recipe is not None:
+        # In a recipe a path starts at the recipe's folder.
+        path = data if data.is_absolute() else Path(os.path.relpath(data, recipe.parent))
+        proposed = found.proposed | {"data": found.proposed.get("data", {}) | {"path": path.as_posix()}}
+        recipe.write_text(replace(found, proposed=proposed).recipe_text(), encoding="utf-8")
+    if report is not None:
+        from tilth.report import write
+
+        write(report, title=f"Audit of {data.name}", audit=found)
+    if json:
+        show.as_json(found.as_dict())
+    else:
+        show.say(found.in_words()[0], "")
+        show.shown(terminal.findings_table(found.findings))
+        show.say("")
+        show.say("Proposed recipe:", "")
+        show.raw(found.recipe_text())
+    show.written(recipe, report)
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The folder to write to.")] = None,
+    report: Report = None,
+    json: Json = False,
+) -> None:
+    """Apply a recipe: prepared data, a fitted bundle, a ledger of every row touched."""
+    from tilth.pipeline import run as carry_out
+    from tilth.report import terminal
+
+    with show.progress() as tell:
+        done = carry_out(recipe, out=out, progress=tell)
+    if report is not None:
+        from tilth.report import write
+
+        write(report, title=f"Run of {recipe.name}", run=done)
+    if json:
+        from tilth.report import as_json
+
+        show.as_json(as_json(run=done))
+    else:
+        account = done.ledger.account()
+        show.say(f"{account['rows_in']:,} rows in, {account['rows_out']:,} rows out.", "")
+        order = [name for name, _ in done.pipeline.stages_]
+        show.shown(terminal.stages_table(done.ledger, order))
+    show.written(done.out, report)

@@ -1,0 +1,351 @@
+"""The command line: what it prints, what it writes, and how it says what went wrong."""
+
+import json
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import tilth
+from tilth.cli import main
+from tilth.errors import TilthWarning
+from tilth.recipes import Recipe
+from tilth.stages import find, keys
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Work in a folder with a table that has something wrong with it, and a recipe for it."""
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        (20 + i * 7 % 40, i * i % 90, "?" if i % 9 == 0 else "abc"[i % 3], "yn"[(i * 7 % 40) > 18])
+        for i in range(120)
+    ]
+    pl.DataFrame(rows, schema=["age", "income", "city", "paid"], orient="row").write_csv("people.csv")
+    Path("recipe.yaml").write_text(
+        "data: {path: people.csv, target: paid, split: {test: 0.25}, null_values: ['?']}\n"
+        "stages:\n- impute.simple\n- encode.category\n- balance.over\n"
+        "bench: {probes: [linear], folds: 3, repeats: 2, n_jobs: 1}\n"
+    )
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    code = main([str(a) for a in arguments])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    script = (
+        "import sys; from tilth.cli import main; code = main(['--help'])\n"
+        "heavy = {'polars', 'pandas', 'numpy', 'torch', 'sklearn', 'pydantic', 'yaml'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for command in ("audit", "run", "bench", "demo", "stages", "recipe", "schema", "--debug", "--version"):
+        assert command in done.stdout
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert run(capsys, "--version")[:2] == (0, f"tilth {tilth.__version__}\n")
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "tilth", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"tilth {tilth.__version__}\n")
+
+
+def test_an_unknown_command_is_a_wrong_use(capsys):
+    code, out, err = run(capsys, "prepare")
+    assert (code, out) == (2, "")
+    assert "prepare" in err
+
+
+# audit
+
+
+def test_audit_prints_findings_and_a_recipe_that_reads_back(folder, capsys):
+    code, out, err = run(capsys, "audit", "people.csv", "--target", "paid")
+    assert (code, err) == (0, "")
+    assert out.startswith("people.csv: 120 rows, 3 features, target 'paid'")
+    assert "'?'" in out
+    text = out.split("Proposed recipe:\n\n")[1]
+    assert Recipe.from_text(text).data.null_values == ["?"]
+
+
+def test_audit_as_json_is_the_audit(folder, capsys):
+    code, out, _ = run(capsys, "audit", "people.csv", "--target", "paid", "--json")
+    told = json.loads(out)
+    expected = tilth.audit("people.csv", "paid").as_dict()
+    assert code == 0
+    assert told["recipe"] == json.loads(json.dumps(expected["recipe"]))
+    assert [f["kind"] for f in told["findings"]] == [f["kind"] for f in expected["findings"]]
+
+
+def test_audit_takes_roles_and_texts_that_mean_missing(folder, capsys):
+    _, out, _ = run(
+        capsys, "audit", "people.csv", "--target", "paid", "--group", "city", "--null-value", "?", "--json"
+    )
+    data = json.loads(out)["recipe"]["data"]
+    assert (data["group"], data["null_values"]) == ("city", ["?"])
+
+
+def test_audit_writes_a_recipe_that_runs_from_its_own_folder(folder, capsys):
+    (folder / "sub").mkdir()
+    code, _, err = run(
+        capsys, "audit", "people.csv", "--target", "paid", "--recipe", "sub/r.yaml", "--report", "a.html"
+    )
+    assert code == 0
+    assert "Written: sub/r.yaml, a.html" in err
+    assert "<html" in Path("a.html").read_text(encoding="utf-8")
+    assert Recipe.read("sub/r.yaml").data.path == "../people.csv"
+    assert run(capsys, "run", "sub/r.yaml")[0] == 0
+    assert (folder / "sub" / "out").is_dir()
+
+
+def test_audit_replaces_no_recipe(folder, capsys):
+    before = Path("recipe.yaml").read_text()
+    code, _, err = run(capsys, "audit", "people.csv", "--recipe", "recipe.yaml")
+    assert (code, Path("recipe.yaml").read_text()) == (2, before)
+    assert "is there already" in err
+
+
+# run
+
+
+def test_run_writes_what_the_recipe_says_and_tells_it(folder, capsys):
+    code, out, err = run(capsys, "run", "recipe.yaml", "--report", "r.html")
+    assert code == 0
+    assert out.startswith("90 rows in, ")
+    stages = ["impute.simple", "encode.category", "balance.over"]
+    assert [line.split()[0] for line in out.splitlines() if line.startswith(tuple(stages))] == stages
+    assert "Written: out, r.html" in err
+    assert (folder / "r.html").is_file()
+    loaded = tilth.load("out/bundle")
+    assert (
+        loaded.transform(
+            pl.DataFrame({"age": [30], "income": [5], "city": [None]}, schema_overrides={"city": pl.String})
+        ).height
+        == 1
+    )
+
+
+def test_run_takes_another_folder_and_speaks_json(folder, capsys):
+    code, out, _ = run(capsys, "run", "recipe.yaml", "--out", "there", "--json")
+    assert code == 0
+    assert json.loads(out)["run"]["account"]["rows_in"] == 90
+    assert (folder / "there").is_dir()
+    assert not (folder / "out").exists()
+
+
+def test_run_replaces_no_folder_of_someone_else(folder, capsys):
+    (folder / "out").mkdir()
+    (folder / "out" / "thesis.txt").write_text("all of it")
+    code, _, err = run(capsys, "run", "recipe.yaml")
+    assert code == 2
+    assert "is not replaced" in err
+    assert (folder / "out" / "thesis.txt").read_text() == "all of it"
+
+
+# bench
+
+
+def test_bench_prints_a_verdict_with_its_interval(folder, capsys):
+    code, out, err = run(capsys, "bench", "recipe.yaml", "--report", "b.html")
+    assert code == 0
+    assert "Chosen before the run: roc_auc (binary, 90 rows, 3 folds x 2 repeats)" in out
+    assert any(line.startswith("linear") and " → " in line for line in out.splitlines())
+    assert re.search(r"[+\u2212]0\.\d{4} to [+\u2212]0\.\d{4}", out)
+    assert "Written: b.html" in err
+
+
+def test_bench_judges_each_stage_where_the_recipe_asks(folder, capsys):
+    text = (
+        Path("recipe.yaml")
+        .read_text()
+        .replace("n_jobs: 1", "n_jobs: 1, ablate: true")
+        .replace("- balance.over\n", "")
+    )
+    Path("recipe.yaml").write_text(text)
+    code, out, _ = run(capsys, "bench", "recipe.yaml", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert {v["stage"] for v in told["ablation"]["verdicts"]} == {"impute.simple", "encode.category"}
+    assert told["comparison"]["folds"] == 3
+    code, out, _ = run(capsys, "bench", "recipe.yaml")
+    assert "all of them against all but this one" in out
+    assert "encode.category" in out
+
+
+# stages, recipe, schema
+
+
+def test_stages_lists_them_all_with_a_line_each(capsys):
+    code, out, _ = run(capsys, "stages")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(keys())
+    assert not any(line.endswith(" ") for line in out.splitlines())
+
+
+def test_stages_lists_a_family(capsys):
+    _, out, _ = run(capsys, "stages", "scale")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == [k for k in keys() if k.startswith("scale.")]
+
+
+@pytest.mark.parametrize("key", keys())
+def test_stages_explains_each_with_its_parameters_and_findings(key, capsys):
+    code, out, _ = run(capsys, "stages", key)
+    assert code == 0
+    assert out.startswith(f"{key} ({find(key).__name__}): changes ")
+    _, _, parameters = out.partition("\nParameters\n")
+    for name in [*find(key)._get_param_names(), *find(key).finds]:
+        assert f"\n{name} " in parameters
+    assert "\nScaling\n" in out
+
+
+def test_stages_offers_the_nearest_key(capsys):
+    code, out, err = run(capsys, "stages", "impute.simpel")
+    assert (code, out) == (2, "")
+    assert "did you mean 'impute.simple'" in err
+
+
+def test_recipe_prints_it_tidily_or_as_python(folder, capsys):
+    _, out, _ = run(capsys, "recipe", "recipe.yaml")
+    assert out == Recipe.read("recipe.yaml").to_yaml()
+    _, out, _ = run(capsys, "recipe", "recipe.yaml", "--python")
+    assert out == Recipe.read("recipe.yaml").to_python()
+
+
+def test_schema_prints_the_schema(capsys):
+    code, out, _ = run(capsys, "schema")
+    assert code == 0
+    assert json.loads(out) == json.loads(json.dumps(Recipe.json_schema()))
+
+
+def test_demo_says_what_it_takes(capsys):
+    code, out, _ = run(capsys, "demo", "--help")
+    assert code == 0
+    assert "--out" in out
+
+
+# What went wrong
+
+
+def test_a_wrong_recipe_is_told_by_file_line_and_field_without_a_traceback(folder, capsys):
+    Path("recipe.yaml").write_text("stages:\n- impute.simple: {numeric: medain}\n")
+    for command in ("run", "bench", "recipe"):
+        code, out, err = run(capsys, command, "recipe.yaml")
+        assert (code, out) == (2, "")
+        assert err.startswith("recipe.yaml:2: stage 1, impute.simple: numeric: found 'medain'")
+        assert "Traceback" not in err
+
+
+def test_data_that_is_not_there_and_columns_that_are_not_there(folder, capsys):
+    code, _, err = run(capsys, "audit", "poeple.csv")
+    assert code == 2
+    assert "did you mean 'people.csv'" in err
+    code, _, err = run(capsys, "audit", "people.csv", "--target", "piad")
+    assert code == 2
+    assert "did you mean 'paid'" in err
+
+
+def test_control_codes_in_a_name_do_not_reach_the_terminal(folder, capsys):
+    Path("odd.csv").write_text("a\x1b[31m,b\n1,2\n")
+    _, _, err = run(capsys, "audit", "odd.csv", "--target", "c\x1b[0m")
+    assert "\x1b" not in err
+    assert "\ufffd[31m" in err
+
+
+def test_a_recipe_without_data_says_what_to_add(folder, capsys):
+    Path("recipe.yaml").write_text("stages: []\n")
+    code, _, err = run(capsys, "run", "recipe.yaml")
+    assert code == 2
+    assert "data: {path:" in err
+
+
+def test_debug_shows_where_and_keeps_the_exit_code(folder, capsys):
+    code, _, err = run(capsys, "--debug", "audit", "poeple.csv")
+    assert code == 2
+    assert "Traceback" in err
+    assert "DataError" in err
+
+
+def test_what_was_not_foreseen_is_said_so(folder, capsys, monkeypatch):
+    def fail(path):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(Recipe, "read", fail)
+    code, _, err = run(capsys, "recipe", "recipe.yaml")
+    assert code == 1
+    assert err.startswith("RuntimeError: out of luck\n")
+    assert "tilth --debug" in err
+    assert "Traceback" not in err
+
+
+def test_stopping_is_no_error(folder, capsys, monkeypatch):
+    def stop(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recipe, "read", stop)
+    assert run(capsys, "recipe", "recipe.yaml")[::2] == (130, "Stopped.\n")
+
+
+def test_a_parameter_of_scikit_learn_that_is_wrong_is_the_users_to_mend(folder, capsys, monkeypatch):
+    from sklearn.utils._param_validation import InvalidParameterError
+
+    def refuse(path):
+        raise InvalidParameterError("The 'numeric' parameter of ImputeSimple is 3.")
+
+    monkeypatch.setattr(Recipe, "read", refuse)
+    code, _, err = run(capsys, "recipe", "recipe.yaml")
+    assert (code, err) == (2, "The 'numeric' parameter of ImputeSimple is 3.\n")
+
+
+def test_a_note_of_tilth_is_shown_and_others_remarks_only_under_debug(folder, capsys, monkeypatch):
+    read = Recipe.read
+
+    def remark(path):
+        warnings.warn("took a sample", TilthWarning, stacklevel=2)
+        warnings.warn("of another package", FutureWarning, stacklevel=2)
+        return read(path)
+
+    monkeypatch.setattr(Recipe, "read", remark)
+    assert run(capsys, "recipe", "recipe.yaml")[2] == "Note: took a sample\n"
+    assert "of another package" in run(capsys, "--debug", "recipe", "recipe.yaml")[2]
+
+
+def test_a_reader_who_goes_away_early_hears_no_complaint():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tilth", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    process.wait()
+    assert err == b""
+
+
+# The examples at the root of the repository
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_every_example_is_valid_and_names_data_that_is_there(path):
+    recipe = Recipe.read(path)
+    assert (path.parent / recipe.data.path).is_file()
+    assert Recipe.of(recipe.build(), **recipe.told()) == recipe
+
+
+@pytest.mark.parametrize("path", [p for p in RECIPES if p.stem != "labels"], ids=lambda p: p.stem)
+def test_every_quick_example_runs(path, tmp_path, capsys):
+    code, out, _ = run(capsys, "run", path, "--out", tmp_path / "out")
+    assert code == 0
+    assert " rows in, " in out
+    assert (tmp_path / "out" / f"train.{Recipe.read(path).output.format}").is_file()
