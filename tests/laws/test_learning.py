@@ -1,0 +1,98 @@
+"""Laws 1, 2, 4 and 10 of column stages: what is learned merges, what is done splits."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.laws.cases import Case, alike, cases, learned, parts
+from tilth.core import BatchStage, ColumnStage, RowStage
+from tilth.table import ROW
+
+CUTS = {
+    "two parts": ([50], None),
+    "turned around": ([50], [1, 0]),
+    "empty parts": ([0, 0, 60, 60, 120], None),
+    "one-row parts": ([1, 2, 3, 100, 101], [5, 3, 0, 1, 4, 2]),
+    "seventeen parts": (list(range(7, 119, 7)), list(np.random.default_rng(0).permutation(17))),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("case", cases("merge", ColumnStage))
+def test_law_1_what_is_learned_from_parts_is_what_is_learned_from_the_whole(case: Case, cut: str):
+    table = case.table()
+    whole = case.fitted(table)
+    merged = case.make().fit_table(parts(table, *CUTS[cut]))
+    alike(learned(merged), learned(whole))
+    alike(merged.change(table.frame).collect(), whole.change(table.frame).collect())
+
+
+@pytest.mark.parametrize("case", cases("split", ColumnStage))
+def test_law_2_what_is_done_to_parts_is_what_is_done_to_the_whole(case: Case):
+    stage, new = case.fitted(), case.table(90, seed=1)
+    whole = stage.change(new.frame).collect()
+    for bounds in ([30], [0, 1, 2, 89], list(range(1, 90))):
+        done = [stage.change(part.frame).collect() for part in parts(new, bounds)]
+        alike(pl.concat(done), whole)
+
+
+@pytest.mark.parametrize("case", cases("split", ColumnStage))
+def test_law_2_no_rows_are_changed_into_no_rows_with_the_same_columns(case: Case):
+    stage, new = case.fitted(), case.table()
+    nothing = stage.change(new.frame.head(0)).collect()
+    assert nothing.height == 0
+    assert nothing.schema == stage.change(new.frame).collect_schema()
+
+
+@pytest.mark.parametrize("case", cases("split", ColumnStage))
+def test_law_2_the_query_tells_the_columns_that_it_gives(case: Case):
+    stage, new = case.fitted(), case.table()
+    query = stage.change(new.frame)
+    assert query.collect().schema == query.collect_schema()
+
+
+@pytest.mark.parametrize("case", cases("seed", ColumnStage))
+def test_law_4_one_two_and_seventeen_partitions_give_the_same(case: Case):
+    table = case.table()
+    outs = []
+    for count in (1, 2, 17):
+        bounds = [table.height * i // count for i in range(1, count)]
+        outs.append(case.make().fit_table(parts(table, bounds)).change(table.frame).collect())
+    for out in outs[1:]:
+        alike(out, outs[0])
+
+
+@pytest.mark.parametrize("case", cases("seed", ColumnStage))
+def test_law_4_fitting_again_gives_the_same_to_the_last_bit(case: Case):
+    table = case.table()
+    one, two = case.fitted(table), case.fitted(table)
+    assert one.change(table.frame).collect().equals(two.change(table.frame).collect())
+    assert one.fit_table([table]).change(table.frame).collect().equals(two.change(table.frame).collect())
+
+
+@pytest.mark.parametrize("case", cases("new data", ColumnStage))
+def test_law_10_new_rows_keep_their_number_and_order(case: Case):
+    stage = case.fitted()
+    for rows in (1, 2, 57):
+        new = case.table(rows, seed=2)
+        out = stage.transform(new)
+        assert out.ids.tolist() == new.ids.tolist()
+        assert out.frame.collect()[ROW].to_list() == new.ids.tolist()
+        for role in ("target", "weight", "group", "row_id"):
+            assert out.role(role).equals(new.role(role)), role
+
+
+@pytest.mark.parametrize("case", cases("new data", RowStage, BatchStage))
+def test_law_10_new_rows_cannot_reach_a_row_or_batch_stage(case: Case):
+    stage = case.make()
+    for name in ("transform", "fit_transform", "predict", "change"):
+        assert not hasattr(stage, name)
+
+
+@pytest.mark.parametrize("case", cases("new data", ColumnStage))
+def test_law_10_the_target_is_not_needed_for_new_rows(case: Case):
+    stage, new = case.fitted(), case.table(20, seed=2)
+    bare = new.X()
+    out = stage.transform(bare)
+    assert len(out) == 20
+    alike(out, stage.transform(new).X())
