@@ -282,11 +282,10 @@ def test_a_class_of_one_row_is_absent_from_one_training_fold_and_still_scored():
     assert "1 rows of the smallest class" in words["balanced_accuracy"].note
 
 
-def test_one_class_is_a_verdict_and_no_error():
+def test_one_class_is_refused_with_the_reason():
     X, _ = gaussian(50)
-    done = compare(None, [NoOp()], X, np.zeros(50, dtype=int), **ALONE)
-    assert done.verdicts[0].word == "not testable" and "one class" in done.verdicts[0].note
-    json.loads(done.to_json())
+    with pytest.raises(DataError, match="has one class, 0, in 50 rows"):
+        compare(None, [NoOp()], X, np.zeros(50, dtype=int), **ALONE)
 
 
 # --- the tuned threshold ----------------------------------------------------------------------------

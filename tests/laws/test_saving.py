@@ -8,7 +8,7 @@ import tilth
 from tests.laws.cases import FEATURES, Case, alike, cases, learned
 from tilth.core import RowStage
 
-Pipeline = pytest.importorskip("tilth.pipeline", exc_type=ImportError).Pipeline
+Pipeline = tilth.Pipeline
 
 
 @pytest.mark.parametrize("case", cases("bundle"))

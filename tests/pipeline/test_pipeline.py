@@ -118,6 +118,15 @@ def test_fit_resample_returns_the_containers_that_came_in() -> None:
     assert X2["city"].dtype == frame["city"].dtype
 
 
+def test_weights_that_have_no_place_to_come_back_in_are_a_warning() -> None:
+    X, y = numbers()
+    weighting = tilth.Pipeline([tilth.stage("balance.weight")])
+    with pytest.warns(TilthWarning, match="has no place for it"):
+        assert len(weighting.fit_resample(X, y)) == 2
+    _, _, weight = weighting.fit_resample(X, y, sample_weight=np.ones(len(X)))
+    assert len(np.unique(weight)) == 2
+
+
 def test_cloned_searched_and_cross_validated() -> None:
     X, y = numbers()
     whole = pipe(model=LogisticRegression())

@@ -135,7 +135,8 @@ class Audit:
         facts = self.facts
         where = f"{facts.source}: " if facts.source else ""
         target = f", target '{facts.target}' ({facts.task})" if facts.target else ", no target"
-        told = [f"{where}{facts.rows:,} rows, {len(facts.kinds)} features{target}."]
+        width = f"{len(facts.kinds)} feature{'s' * (len(facts.kinds) != 1)}"
+        told = [f"{where}{facts.rows:,} rows, {width}{target}."]
         if facts.looked_at < facts.rows:
             told.append(f"Looked at a sample of {facts.looked_at:,} rows.")
         worth = [f for f in self.findings if f.severity != "info"]

@@ -60,8 +60,12 @@ def plan(
     if task_of(values) == "regression":
         task, truth = "regression", read_values(values)
     else:
-        # One class is no error here: it is a verdict.
-        codes = encode_classes(values)[1] if len(np.unique(values)) > 1 else np.zeros(len(values), np.int64)
+        if target.n_unique() == 1:
+            raise DataError(
+                f"bench: the target '{target.name}' has one class, {target[0]!r}, in {table.height} rows: "
+                "nothing can be judged by it. Choose another target, or rows of other classes too."
+            )
+        codes = encode_classes(values)[1]
         first = np.unique(codes, return_index=True)[1]
         labels = target[first].cast(pl.String).alias("label")
         task, truth = "binary" if len(labels) <= 2 else "multiclass", codes

@@ -71,8 +71,6 @@ class Facts:
         """Say why the rows are too few for this metric; empty where they are not."""
         if self.task == "regression":
             few, what = self.rows, "rows"
-        elif len(self.counts) < 2:
-            return "The target has one class only."
         elif metric.ranks:
             few, what = int(self.counts.min()), "rows of the smallest class"
         else:

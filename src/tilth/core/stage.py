@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -18,7 +19,7 @@ from tilth.core.finding import Finding
 from tilth.core.plan import RowPlan
 from tilth.core.plan import apply as carry_out
 from tilth.core.schema import conform, read_type, schema_of
-from tilth.errors import DataError, StageError, TilthError
+from tilth.errors import DataError, StageError, TilthError, TilthWarning
 from tilth.statistics import Statistics
 from tilth.table import KINDS, ROW, Container, Selector, Table, select
 
@@ -309,6 +310,13 @@ def give_rows(table: Table, rows: np.ndarray | None, touched: Any, **given: Any)
     """Return (X, y) and whichever of weight and groups was passed, each in the container it came in."""
     X = table.container.restore(table.frame.select(table.features), touched=touched, rows=rows)
     out = [X]
+    if table.roles.weight is not None and given.get("sample_weight") is None:
+        warnings.warn(
+            "The stages gave rows a weight, and (X, y) has no place for it. "
+            "Pass sample_weight=, or a tilth.Table, and the weights come back too.",
+            TilthWarning,
+            stacklevel=3,
+        )
     for name, role in (("y", "target"), ("sample_weight", "weight"), ("groups", "group")):
         if name == "y" or given.get(name) is not None:
             column, like = table.role(role), given.get(name)

@@ -47,13 +47,19 @@ class Classes:
         ------
         DataError
             If the target holds values rather than classes: fractions, dates, or whole numbers of
-            more than 20 distinct values that take less than 20 rows each, on average.
+            more than 20 distinct values that take less than 20 rows each, on average. Or if it has
+            one class only.
         """
         _refuse_values(target, stage)
         text = target.dtype in (pl.Categorical, pl.Enum)
         # Categories sort by their text: their physical codes depend on the order they were met in.
         column = target.cast(pl.String) if text else target
         levels = column.drop_nulls().unique().sort()
+        if len(levels) == 1:
+            raise DataError(
+                f"{stage}: the target '{target.name}' has one class, {levels[0]!r}, in {len(target)} rows: "
+                "there is nothing to tell apart. Choose another target, or rows of other classes too."
+            )
         places = pl.Series(range(len(levels)), dtype=pl.Int64)
         if len(levels):
             codes = column.replace_strict(levels, places, default=None, return_dtype=pl.Int64)

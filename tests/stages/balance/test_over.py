@@ -14,7 +14,9 @@ from tilth.errors import DataError
 from tilth.stages.balance.over import BalanceOver
 from tilth.table import Table
 
-LABELS = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=60)
+LABELS = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=2, max_size=60).filter(
+    lambda labels: len(set(labels)) > 1
+)
 
 
 @given(LABELS.filter(lambda y: len(set(y)) > 1))
@@ -71,9 +73,10 @@ def test_rows_without_a_label_are_left_alone() -> None:
     assert plan.times.tolist() == [1, 1, 1, 2, 1]
 
 
-def test_one_class_and_no_label_at_all_change_nothing() -> None:
+def test_one_class_is_refused_and_no_label_at_all_changes_nothing() -> None:
     X = pl.DataFrame({"v": [1, 2]})
-    assert BalanceOver().fit(X, ["a", "a"]).plan_.times.tolist() == [1, 1]
+    with pytest.raises(DataError, match="has one class, 'a', in 2 rows"):
+        BalanceOver().fit(X, ["a", "a"])
     empty = pl.Series("y", [None, None], dtype=pl.String)
     assert BalanceOver().fit(X, empty).plan_.times.tolist() == [1, 1]
 

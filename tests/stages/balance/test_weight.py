@@ -11,7 +11,9 @@ from tilth.errors import DataError
 from tilth.stages.balance.weight import BalanceWeight
 from tilth.table import Table
 
-LABELS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=60)
+LABELS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=2, max_size=60).filter(
+    lambda labels: len(set(labels)) > 1
+)
 
 
 @given(LABELS)
