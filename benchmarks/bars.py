@@ -1,0 +1,42 @@
+"""What every benchmark ends with: one line per bar, one JSON file, an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("tilth", "numpy", "polars", "pandas", "scikit-learn", "torch")
+
+
+class Bar(NamedTuple):
+    """One figure and the goal it is held to."""
+
+    name: str
+    value: float
+    goal: float
+    ok: bool
+
+
+def conclude(name: str, bars: list[Bar], figures: dict[str, Any]) -> int:
+    """Write ``results/<name>.json``, print a line per bar, and return the exit code."""
+    RESULTS.mkdir(exist_ok=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    told = {
+        "bars": [bar._asdict() for bar in bars],
+        "figures": figures,
+        "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
+        "device": {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()},
+        "commit": commit or None,
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    for bar in bars:
+        print(f"BAR {bar.name} {bar.value:g} {bar.goal:g} {'ok' if bar.ok else 'MISS'}")
+    return 0 if all(bar.ok for bar in bars) else 1
