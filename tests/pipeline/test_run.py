@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
         {
             "age": pl.Series(rng.integers(18, 80, rows)).set(pl.Series(rng.random(rows) < 0.1), None),
             "city": rng.choice(["Rome", "Oslo", "Lima"], rows),
+            "pay": rng.normal(30, 5, rows),
             "class": np.where(np.arange(rows) % 5 == 0, "yes", "no"),
         }
     )
@@ -90,6 +91,14 @@ def test_a_split_is_stratified_and_parts_nothing(folder: Path) -> None:
     assert abs((test.y == "yes").mean() - (table.y == "yes").mean()) < 0.02  # type: ignore[operator]
 
 
+def test_copies_of_a_row_stay_on_one_side_of_the_split(folder: Path) -> None:
+    rows = pl.read_csv(folder / "people.csv").unique(maintain_order=True)
+    twice = pl.concat([rows, rows])
+    parts = split(tilth.read(twice, target="class"), tilth.Recipe.from_text(RECIPE))
+    training, test = (set(part.X().rows()) for part in parts if part is not None)
+    assert test and not training & test
+
+
 def test_a_group_is_never_split(folder: Path) -> None:
     frame = pl.read_csv(folder / "people.csv").with_columns((pl.int_range(pl.len()) % 20).alias("house"))
     frame.write_csv(folder / "people.csv")
@@ -99,6 +108,9 @@ def test_a_group_is_never_split(folder: Path) -> None:
     assert test is not None
     houses = [set(part.role("group")) for part in (training, test)]  # type: ignore[arg-type]
     assert not houses[0] & houses[1] and len(houses[1]) == 5
+    by_chance = tilth.Recipe.from_text(text.replace(", by: group", ""))
+    again = split(tilth.read(folder / "people.csv", target="class", group="house"), by_chance)[1]
+    assert again is not None and set(again.role("group")) == houses[1]  # type: ignore[arg-type]
 
 
 def test_nothing_is_left_when_a_stage_fails(folder: Path) -> None:

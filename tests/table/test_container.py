@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
+import tilth
 from tilth.errors import DataError, TypeMismatch
 from tilth.table import Table
 from tilth.table.container import enter, enter_column, free_name
@@ -270,3 +271,15 @@ class TestColumns:
 def test_a_free_name_repeats_no_other():
     assert free_name("a", ["b"]) == "a"
     assert free_name("a", ["a", "a_"]) == "a__"
+
+
+def test_categories_of_numbers_are_categories_and_come_back_as_numbers() -> None:
+    frame = pd.DataFrame({"a": pd.Categorical([3, 1, None, 3]), "b": [1.0, 2.0, 3.0, 4.0]})
+    assert Table.of(frame).kinds == {"a": "categorical", "b": "numeric"}
+    assert Table.of(frame).X()["a"].to_list() == ["3", "1", None, "3"]
+    scaled = tilth.ScaleStandard().fit_transform(frame)
+    pd.testing.assert_series_equal(scaled["a"], frame["a"])
+    fresh = Table.of(frame).container.restore(
+        Table.of(frame).frame.select("a", "b"), rows=np.array([0, 1, 2, -1])
+    )
+    pd.testing.assert_series_equal(fresh["a"], frame["a"])

@@ -20,6 +20,8 @@ from tilth.statistics import uniform
 from tilth.table import ROW, Table, read
 
 MARK = "tilth-run.json"
+MOST_CLASSES = 100
+"""A target of more distinct values is not drawn class by class."""
 
 
 @dataclass
@@ -143,7 +145,8 @@ def read_data(recipe: Recipe, base: str | Path = ".") -> Table:
 def split(table: Table, recipe: Recipe) -> tuple[Table, Table | None]:
     """Return training and test rows as the recipe's ``data.split`` says; the same rows in every process.
 
-    Rows are drawn by (seed, row id): within each class of the target, or whole groups.
+    Rows are drawn by (seed, row id), within each class of the target. Copies of a row stay together, and
+    so does a group, where the table has groups.
     """
     how = recipe.data.split
     if how is None:
@@ -155,28 +158,31 @@ def split(table: Table, recipe: Recipe) -> tuple[Table, Table | None]:
             raise DataError(
                 f"Column '{how.column}' splits nothing: it must say 'test' in some rows and not in all."
             )
-    elif how.by == "group":
-        groups = table.need("group", "data.split: {by: group}")
-        names = groups.unique().sort()
-        chosen = _smallest(uniform(0, np.arange(len(names), dtype=np.uint64)), how.test)
-        is_test = groups.is_in(names.filter(pl.Series(chosen)).implode())
     else:
-        is_test = pl.Series(_stratified(table, how.test))
+        if how.by == "group":
+            table.need("group", "data.split: {by: group}")
+        is_test = pl.Series(_drawn(table.with_frame(frame.lazy()), how.test))
     part = lambda mask: table.with_frame(frame.filter(mask).lazy())
     return part(~is_test), part(is_test)
 
 
-def _stratified(table: Table, share: float) -> np.ndarray:
-    draws = uniform(0, table.ids)
+def _drawn(table: Table, share: float) -> np.ndarray:
+    """Return which rows are for testing."""
+    group = table.roles.group
+    told_apart = table.frame.select([group] if group else table.features).collect().hash_rows(seed=0)
+    places = pl.DataFrame({"unit": told_apart, "place": np.arange(table.height)})
+    first = places.select(pl.col("place").min().over("unit")).to_series().to_numpy()
+    firsts, unit_of = np.unique(first, return_inverse=True)
+    draws = uniform(0, table.ids[firsts])
     target = table.y
-    if target is None or target.dtype.is_float() or target.n_unique() > 100:
-        return _smallest(draws, share)
-    chosen = np.zeros(len(draws), bool)
-    codes = target.rank("dense").fill_null(0).to_numpy()
+    if group or target is None or target.dtype.is_float() or target.n_unique() > MOST_CLASSES:
+        return _smallest(draws, share)[unit_of]
+    chosen = np.zeros(len(firsts), bool)
+    codes = target.rank("dense").fill_null(0).to_numpy()[firsts]
     for code in np.unique(codes):
         these = np.flatnonzero(codes == code)
         chosen[these] = _smallest(draws[these], share)
-    return chosen
+    return chosen[unit_of]
 
 
 def _smallest(draws: np.ndarray, share: float) -> np.ndarray:

@@ -257,6 +257,9 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
 def _plain(series: Any) -> Any:
     if series.dtype == object or series.dtype.kind == "c":
         return _column(str(series.name), series.to_numpy())
+    if categories := _named(series.dtype):
+        # Categories of numbers are categories all the same: nothing may scale them.
+        series = series.cat.rename_categories(list(categories))
     levels = _levels(series)
     if levels is not None:
         return pl.Series(series.astype(object).where(series.notna(), None).tolist(), dtype=pl.Enum(levels))
@@ -306,9 +309,18 @@ def _retyped(column: pl.Series, dtype: Any) -> Any:
         cut = column.dtype.is_float() and bool((column % 1 != 0).any())
         if cut or (column.null_count() and not types.is_extension_array_dtype(dtype)):
             return column.to_pandas()
+    if categories := _named(dtype):
+        return pd.Series([categories.get(c) for c in column.to_list()], dtype=dtype)
     if dtype.kind == "O" and not types.is_extension_array_dtype(dtype):
         return pd.Series(column.to_list(), dtype=object)
     return column.to_pandas(use_pyarrow_extension_array=True).astype(dtype)
+
+
+def _named(dtype: Any) -> dict[str, Any]:
+    """Return text -> category for pandas categories that are no texts; empty for all other types."""
+    categories = getattr(dtype, "categories", ()) if str(dtype) == "category" else ()
+    named = {str(c): c for c in categories}
+    return named if len(named) == len(categories) and any(not isinstance(c, str) for c in categories) else {}
 
 
 def _levels(series: Any) -> list[str] | None:

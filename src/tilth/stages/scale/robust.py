@@ -9,6 +9,7 @@ import polars as pl
 
 from tilth.core.stage import ColumnStage, Selection
 from tilth.errors import DataError
+from tilth.stages.affine import scaled, unscaled
 from tilth.statistics import Statistics
 
 
@@ -105,20 +106,13 @@ class ScaleRobust(ColumnStage):
 
     def change(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Shift and divide."""
-        schema = frame.collect_schema()
-        return (
-            frame.with_columns(self._scaled(c, schema[c]) for c in self.columns_) if self.columns_ else frame
-        )
+        return scaled(frame, *self._numbers())
 
     def invert(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Multiply and shift back."""
-        shift = {c: self.median_[c] if self.center else 0.0 for c in self.columns_}
-        factor = {c: self.scale_[c] if self.spread else 1.0 for c in self.columns_}
-        return frame.with_columns(pl.col(c) * factor[c] + shift[c] for c in self.columns_)
+        return unscaled(frame, *self._numbers())
 
-    def _scaled(self, name: str, dtype: pl.DataType) -> pl.Expr:
-        column = pl.col(name) if dtype.is_float() else pl.col(name).cast(pl.Float64)
-        if self.center:
-            column = column - self.median_[name]
-        # Multiplied, not divided: Polars rounds the division of one row and of many rows differently.
-        return column * (1 / self.scale_[name]) if self.spread else column
+    def _numbers(self) -> tuple[dict[str, float], dict[str, float]]:
+        shift = {c: self.median_[c] if self.center else 0.0 for c in self.columns_}
+        scale = {c: self.scale_[c] if self.spread else 1.0 for c in self.columns_}
+        return shift, scale
