@@ -145,3 +145,11 @@ def test_csv_output(folder: Path) -> None:
     (folder / "recipe.yaml").write_text(RECIPE.replace("parquet", "csv"))
     result = run(folder / "recipe.yaml")
     assert pl.read_csv(folder / "out" / "train.csv").height == result.after.height
+
+
+def test_the_loader_section_says_how_batches_come(folder: Path) -> None:
+    recipe = tilth.Recipe.from_text(RECIPE + "loader: {batch_size: 32, drop_last: true, device: cpu}\n")
+    result = run(recipe, base=folder)
+    sizes = {len(batch[0]) for batch in result.loader()}
+    assert sizes == {32}
+    assert next(iter(result.loader(batch_size=16)))[0].shape[0] == 16

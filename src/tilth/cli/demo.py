@@ -97,7 +97,11 @@ def proposed(recipe: str) -> str:
     told = Recipe.from_text(recipe)
     data = f"data:\n  path: adult.csv\n  target: {told.data.target}\n  split: {{test: 0.2}}\n"
     rest = recipe.split("\n", 3)[3]
-    return data + rest + "output: {dir: prepared, format: parquet}\n"
+    return (
+        data
+        + rest
+        + f"loader: {{batch_size: {BATCH}, drop_last: true}}\noutput: {{dir: prepared, format: parquet}}\n"
+    )
 
 
 def train(result: RunResult, tell: Callable[[str], None]) -> tuple[float, float, str]:
@@ -106,7 +110,7 @@ def train(result: RunResult, tell: Callable[[str], None]) -> tuple[float, float,
 
     from tilth.training.networks import mlp
 
-    loader = result.pipeline.loader(result.before, batch_size=BATCH, drop_last=True)
+    loader = result.loader()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         width = len(result.pipeline.get_feature_names_out())

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,9 @@ from tilth.pipeline.pipeline import Pipeline
 from tilth.recipes import Recipe
 from tilth.statistics import uniform
 from tilth.table import ROW, Table, read
+
+if TYPE_CHECKING:
+    from tilth.loaders import TableLoader
 
 MARK = "tilth-run.json"
 MOST_CLASSES = 100
@@ -62,6 +65,10 @@ class RunResult:
     def recipe_yaml(self) -> str:
         """Return the recipe as text."""
         return self.recipe.to_yaml()
+
+    def loader(self, **options: Any) -> TableLoader:
+        """Feed the prepared training rows, as the recipe's loader section says; `options` go before it."""
+        return self.pipeline.loader(self.before, **{**self.recipe.loader.told(), **options})
 
 
 def run(
