@@ -87,7 +87,7 @@ def propose(
         made.stage("outliers.clip", reason, method="iqr", width=3.0, on=columns)
     named = made.data.get("row_id")
     features = {c: kind for c, kind in facts.kinds.items() if c != named}
-    _numbers(made, of, features, facts)
+    _numbers(made, of, features)
     if found := [f for f in findings if f.stage == "labels.clean" and f.n_rows and f.kind != "check.failed"]:
         # Confident learning flags hard rows as well as wrong ones: a person looks before anything is done.
         made.stage("labels.clean", found[0].message, action="report")
@@ -115,7 +115,7 @@ def _data(made: Proposal, of: Any, roles: dict[str, Any]) -> None:
         made.put("kinds", kinds, "Sentences, not categories.")
 
 
-def _numbers(made: Proposal, of: Any, features: dict[str, str], facts: Facts) -> None:
+def _numbers(made: Proposal, of: Any, features: dict[str, str]) -> None:
     numeric = [c for c, kind in features.items() if kind == "numeric"]
     if numeric:
         # Before the categories become numbers: 0 and 1 need no scale.
@@ -123,17 +123,13 @@ def _numbers(made: Proposal, of: Any, features: dict[str, str], facts: Facts) ->
         made.stage("scale.robust", f"{several}, brought to a scale that outliers do not set.")
     sentences = {f.columns[0] for f in of("text.free")}
     names = {f.columns[0] for f in of("column.id")}
-    words = [
-        c for c, kind in features.items() if kind in ("categorical", "boolean") and c not in sentences | names
-    ]
-    flags = bool(facts.missing)
-    if words or flags:
+    words = [c for c, kind in features.items() if kind == "categorical" and c not in sentences | names]
+    if words:
         many = {f.columns[0] for f in of("column.many_categories")} & set(words)
-        told = (
-            f"{len(words)} categorical columns become numbers"
-            if words
-            else "Marks of missing cells become numbers"
+        several = (
+            "1 categorical column becomes" if len(words) == 1 else f"{len(words)} categorical columns become"
         )
+        told = f"{several} numbers"
         told += f"; beyond {MANY_LEVELS} categories the rarest are put together." if many else "."
         parameters: dict[str, Any] = {"max_levels": MANY_LEVELS} if many else {}
         # A column that names the rows would become as many columns as there are rows.
