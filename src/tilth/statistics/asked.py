@@ -40,8 +40,13 @@ class Statistics:
     array([[2.]])
     """
 
-    # Columns taken at a time for order statistics: bounds what is held in memory.
+    # Columns taken at a time: bounds what is held in memory of rows that are computed on the way.
     _columns_at_once = 8
+
+    def groups(self, columns: Sequence[str]) -> list[Sequence[str]]:
+        """Part columns into groups that are asked for at a time."""
+        step = self._columns_at_once
+        return [columns[i : i + step] for i in range(0, len(columns), step)]
 
     def __init__(self, shards: Sequence[pl.LazyFrame], id_column: str = "__row__") -> None:
         self.shards = list(shards)
@@ -63,7 +68,11 @@ class Statistics:
 
     def moments(self, columns: Sequence[str]) -> Moments:
         """Return count, nulls, mean and variance per column."""
-        return self._merged(lambda shard: Moments.of(shard, columns))
+        parts = [
+            self._merged(lambda shard, group=group: Moments.of(shard, group))  # type: ignore[misc]
+            for group in self.groups(columns)
+        ]
+        return Moments.beside(parts)
 
     def extremes(self, columns: Sequence[str]) -> Extremes:
         """Return the smallest and largest value per column."""
@@ -81,10 +90,8 @@ class Statistics:
 
     def quantiles(self, columns: Sequence[str], probabilities: Sequence[float]) -> np.ndarray:
         """Return quantiles of shape (n_probabilities, n_columns); NaN where a column is empty."""
-        step = self._columns_at_once
-        groups = [columns[i : i + step] for i in range(0, len(columns), step)]
         parts = [
             self._merged(lambda shard, group=group: Quantiles.of(shard, group)).at(probabilities)  # type: ignore[misc]
-            for group in groups
+            for group in self.groups(columns)
         ]
         return np.hstack(parts) if parts else np.empty((len(probabilities), 0))

@@ -39,6 +39,17 @@ class Moments:
         return cls(tuple(columns), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n), np.zeros(n))
 
     @classmethod
+    def beside(cls, parts: Sequence[Moments]) -> Moments:
+        """Put the moments of different columns side by side."""
+        if not parts:
+            return cls.empty(())
+        names = tuple(name for part in parts for name in part.columns)
+        joined = (
+            np.concatenate([getattr(p, f) for p in parts]) for f in ("count", "nulls", "mean", "deviations")
+        )
+        return cls(names, *joined)
+
+    @classmethod
     def of(cls, frame: pl.LazyFrame, columns: Sequence[str]) -> Moments:
         """Compute the moments of `columns` in one query."""
         if not columns:

@@ -193,13 +193,14 @@ class OutliersClip(ColumnStage):
         return moments.mean - reach, moments.mean + reach
 
     def _beyond(self, statistics: Statistics) -> dict[str, tuple[int, int]]:
-        names = [c for c in self.columns_ if c in self.low_ or c in self.high_]
-        if not names:
-            return {}
-        asked = [(pl.col(c) < self.low_.get(c, -np.inf)).sum().alias(f"{i}u") for i, c in enumerate(names)]
-        asked += [(pl.col(c) > self.high_.get(c, np.inf)).sum().alias(f"{i}o") for i, c in enumerate(names)]
-        parts = np.array([s.select(asked).collect().row(0) for s in statistics.shards]).sum(axis=0)
-        return {c: (int(parts[i]), int(parts[len(names) + i])) for i, c in enumerate(names)}
+        low, high = (lambda c: self.low_.get(c, -np.inf)), (lambda c: self.high_.get(c, np.inf))
+        beyond: dict[str, tuple[int, int]] = {}
+        for group in statistics.groups([c for c in self.columns_ if c in self.low_ or c in self.high_]):
+            asked = [(pl.col(c) < low(c)).sum().alias(f"{i}u") for i, c in enumerate(group)]
+            asked += [(pl.col(c) > high(c)).sum().alias(f"{i}o") for i, c in enumerate(group)]
+            parts = np.array([s.select(asked).collect().row(0) for s in statistics.shards]).sum(axis=0)
+            beyond |= {c: (int(parts[i]), int(parts[len(group) + i])) for i, c in enumerate(group)}
+        return beyond
 
     def change(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Hold the values to the bounds."""
