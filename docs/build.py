@@ -28,7 +28,14 @@ def page(key: str) -> str:
     cls = find(key)
     kind = next(base.__name__ for base in cls.__mro__ if base.__name__ in KINDS)
     lines = (inspect.getdoc(cls) or "").splitlines()
-    parts = [f"# {key}", "", lines[0], "", f"Class `tilth.{cls.__name__}`; changes {KINDS[kind]}.", ""]
+    parts = [
+        f"# {key}",
+        "",
+        lines[0],
+        "",
+        f"Class `tilth.{cls.__name__}`; changes {KINDS[kind]}; scaling: {cls.scaling}.",
+        "",
+    ]
     parts += ["| parameter | type | default | |", "|---|---|---|---|"]
     for p in parameters_of(cls):
         default = "required" if p["required"] else f"`{p['default']!r}`"

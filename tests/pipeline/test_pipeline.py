@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from imblearn.over_sampling import SMOTE
 from sklearn.base import clone, is_classifier
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -179,6 +180,15 @@ def test_a_model_in_the_middle_is_refused() -> None:
     X, y = numbers()
     with pytest.raises(StageError, match="can only come last"):
         tilth.Pipeline([LogisticRegression(), tilth.ScaleStandard()]).fit(X, y)
+
+
+def test_a_model_that_can_transform_too_is_the_model_where_it_comes_last() -> None:
+    X, y = numbers()
+    theirs = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), LinearDiscriminantAnalysis())
+    ours = pipe(model=LinearDiscriminantAnalysis()).fit(X, y)
+    np.testing.assert_array_equal(ours.predict(X), theirs.fit(X, y).predict(X))
+    inside = pipe(LinearDiscriminantAnalysis(), model=LogisticRegression()).fit(X, y)
+    assert inside.transform(X).shape == (len(X), 1)
 
 
 def test_columns_that_are_no_numbers_name_the_stage_that_would_make_them_some() -> None:

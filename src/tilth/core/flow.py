@@ -30,14 +30,11 @@ class Prepared:
         The source position of each prepared row, -1 for a fresh one; None: the same rows.
     touched : set of str
         The columns that a stage changed.
-    fused : bool
-        The query of `table` works row by row.
     """
 
     table: Table
     rows: np.ndarray | None = None
     touched: set[str] = field(default_factory=set)
-    fused: bool = True
     ledger: Ledger = field(default_factory=Ledger)
     findings: list[Finding] = field(default_factory=list)
 
@@ -126,4 +123,4 @@ def _fit_rows(name: str, stage: RowStage, done: Prepared) -> None:
     sources = plan.sources
     if done.rows is not None:
         sources = np.where(sources < 0, -1, done.rows[sources])
-    done.table, done.rows, done.fused = after, sources, True
+    done.table, done.rows = after, sources

@@ -40,10 +40,10 @@ class Steps(BaseEstimator):
     def stages_named(self) -> list[tuple[str, Stage]]:
         """Return the stages as they were given, as (name, Stage), without the model."""
         pairs = [(n, s) for n, s in self.named_steps() if s is not None and s != "passthrough"]
-        if pairs and _is_model(pairs[-1][1]):
+        if pairs and _predicts(pairs[-1][1]):
             pairs = pairs[:-1]
         for name, step in pairs:
-            if _is_model(step):
+            if _predicts(step) and not hasattr(step, "transform"):
                 raise StageError(
                     f"Step '{name}' ({type(step).__name__}) is a model; a model can only come last."
                 )
@@ -53,7 +53,7 @@ class Steps(BaseEstimator):
     def model(self) -> Any:
         """Return the model as it was given, or None."""
         last = self.named_steps()[-1][1] if len(self.steps) else None
-        return last if _is_model(last) else None
+        return last if _predicts(last) else None
 
     @property
     def named_stages(self) -> dict[str, Any]:
@@ -91,10 +91,11 @@ class Steps(BaseEstimator):
         return self
 
 
-def _is_model(step: Any) -> bool:
+def _predicts(step: Any) -> bool:
+    """Tell whether a step can be the model: if last, also one that transforms (stacking, LDA)."""
     if step is None or isinstance(step, Stage | str) or not hasattr(step, "fit"):
         return False
-    return hasattr(step, "predict") and not hasattr(step, "fit_resample") and not hasattr(step, "transform")
+    return hasattr(step, "predict") and not hasattr(step, "fit_resample")
 
 
 def _lower_name(step: Any) -> str:
