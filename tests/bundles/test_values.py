@@ -16,6 +16,8 @@ from polars.testing import assert_frame_equal, assert_series_equal
 from tilth.bundles.values import TAG, Parts, decode, encode
 from tilth.core.finding import Finding
 from tilth.errors import BundleError
+from tilth.stages.reading import Reading
+from tilth.statistics import Statistics
 from tilth.table import Selector
 
 
@@ -185,6 +187,20 @@ def test_estimators_go_to_parts_and_come_back_from_them():
 def test_what_is_not_known_is_refused_with_its_place(value):
     with pytest.raises(BundleError, match="Step 'x', thing_: a bundle cannot hold"):
         encode({"deep": [value]}, Parts(), "Step 'x', thing_")
+
+
+def test_how_columns_are_read_comes_back_and_reads_the_same():
+    rows = pl.DataFrame(
+        {
+            "a": [1.5, None, 3.0],
+            "level": pl.Series(["lo", "hi", None], dtype=pl.Enum(["lo", "hi", "top"])),
+            "day": [dt.date(2020, 1, 1), None, dt.date(2021, 1, 1)],
+        }
+    )
+    reading = Reading.learn(Statistics([rows.lazy()]), rows.columns)
+    back = round_trip(reading)
+    assert isinstance(back, Reading) and back.schema == reading.schema and back.levels == reading.levels
+    np.testing.assert_array_equal(back.matrix(rows), reading.matrix(rows))
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,18 @@ import numpy as np
 import polars as pl
 from sklearn.base import BaseEstimator
 
+from tilth.bundles.state import build, key_of, state_of
 from tilth.core.finding import Finding
 from tilth.core.ledger import Ledger
+from tilth.core.stage import Stage
 from tilth.errors import BundleError
+from tilth.stages.reading import Reading
 from tilth.table import Selector
 
 TAG = "$"
 # Structured and object types are left out: the one is not needed, the other would be pickle.
 _DTYPE = re.compile(r"[<>|=]?[biufcmMSU]\d+(\[\d*[a-zA-Z]+\])?")
-_RECORDS: dict[str, type] = {"finding": Finding, "ledger": Ledger}
+_RECORDS: dict[str, type] = {"finding": Finding, "ledger": Ledger, "reading": Reading}
 
 
 @dataclass
@@ -63,10 +66,13 @@ def encode(value: Any, parts: Parts, what: str) -> Any:
     if isinstance(value, tuple | set | frozenset):
         of = list(value) if isinstance(value, tuple) else sorted(value, key=repr)
         return {TAG: type(value).__name__, "of": [encode(v, parts, what) for v in of]}
-    for kind, name in ((Finding, "finding"), (Ledger, "ledger")):
+    for name, kind in _RECORDS.items():
         if isinstance(value, kind):
             told = {f.name: getattr(value, f.name) for f in fields(kind)}
             return {TAG: name, "of": _mapping(told, parts, what)}
+    if isinstance(value, Stage):
+        told = {"key": key_of(what, value), "params": value.get_params(deep=False), "state": state_of(value)}
+        return {TAG: "stage", "of": _mapping(told, parts, what)}
     plain = _plain(value)
     if plain is not None:
         return plain
@@ -207,6 +213,11 @@ def _record(value: dict[str, Any], parts: Parts) -> Any:
     return _RECORDS[value[TAG]](**told)
 
 
+def _stage(value: dict[str, Any], parts: Parts) -> Stage:
+    told = decode(value["of"], parts)
+    return build(told["key"], told["params"], told["state"])
+
+
 def _part(held: list[Any], number: Any) -> Any:
     if type(number) is not int or not 0 <= number < len(held):
         raise ValueError(f"part {number!r} of {len(held)}")
@@ -221,6 +232,8 @@ _READERS: dict[str, Callable[[dict[str, Any], Parts], Any]] = {
     "dict": lambda v, p: {decode(k, p): decode(x, p) for k, x in v["of"]},
     "finding": _record,
     "ledger": _record,
+    "reading": _record,
+    "stage": _stage,
     "datetime": _read_datetime,
     "date": lambda v, p: dt.date.fromisoformat(v["of"]),
     "time": lambda v, p: dt.time.fromisoformat(v["of"]),

@@ -9,6 +9,7 @@ from tilth.statistics.asked import Statistics
 from tilth.statistics.counts import Counts
 from tilth.statistics.draws import hash_rows, key_of, new_ids, uniform
 from tilth.statistics.extremes import Extremes
+from tilth.statistics.medcouple import medcouple
 from tilth.statistics.moments import Moments
 from tilth.statistics.quantiles import Quantiles
 from tilth.statistics.sample import Sample
@@ -22,6 +23,7 @@ __all__ = [
     "Statistics",
     "hash_rows",
     "key_of",
+    "medcouple",
     "new_ids",
     "uniform",
 ]

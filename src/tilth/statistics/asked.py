@@ -84,7 +84,7 @@ class Statistics:
 
     def sample(self, columns: Sequence[str], rows: int, seed: int = 0) -> pl.DataFrame:
         """Return at most `rows` rows of `columns`, chosen by (seed, row id), in id-draw order."""
-        wanted = [*columns, self.id_column]
+        wanted = list(dict.fromkeys([*columns, self.id_column]))
         drawn = self._merged(lambda s: Sample.of(s.select(wanted), rows, self.id_column, seed))
         return drawn.frame.select(columns)
 
@@ -95,3 +95,11 @@ class Statistics:
             for group in self.groups(columns)
         ]
         return np.hstack(parts) if parts else np.empty((len(probabilities), 0))
+
+    def medcouples(self, columns: Sequence[str]) -> np.ndarray:
+        """Return the medcouple, a robust skewness, per column; NaN where a column is empty."""
+        parts = [
+            self._merged(lambda shard, group=group: Quantiles.of(shard, group)).medcouples()  # type: ignore[misc]
+            for group in self.groups(columns)
+        ]
+        return np.concatenate([np.empty(0), *parts])

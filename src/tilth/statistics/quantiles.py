@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from tilth.statistics.medcouple import medcouple
+
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Hold the values of each column until their quantiles are asked for.
+    """Hold the values of each column until their order statistics are asked for.
 
     Merging concatenates, so the answer is exact for every partition; the state is as large as the
     columns. One selection (introselect) per column serves any number of quantiles.
@@ -46,15 +49,21 @@ class Quantiles:
             NaN for a column without values.
         """
 
-        def one(parts: tuple[pl.Series, ...]) -> np.ndarray:
-            arrays = [part.drop_nulls().to_numpy() for part in parts]
-            values = arrays[0] if len(arrays) == 1 else np.concatenate([np.empty(0), *arrays])
-            return _select(values, probabilities)
-
-        # Polars and np.partition release the interpreter lock: columns are selected side by side.
-        with ThreadPoolExecutor(min(len(self.values_of) or 1, os.cpu_count() or 1)) as threads:
-            columns = list(threads.map(one, self.values_of.values()))
+        columns = self._each(lambda values: _select(values, probabilities))
         return np.array(columns).reshape(len(self.values_of), len(probabilities)).T
+
+    def medcouples(self) -> np.ndarray:
+        """Return the medcouple of each column; NaN for a column without values."""
+        return np.array(self._each(medcouple), dtype=np.float64)
+
+    def _each(self, read: Callable[[np.ndarray], Any]) -> list[Any]:
+        def one(parts: tuple[pl.Series, ...]) -> Any:
+            arrays = [part.drop_nulls().to_numpy() for part in parts]
+            return read(arrays[0] if len(arrays) == 1 else np.concatenate([np.empty(0), *arrays]))
+
+        # Polars and np.partition release the interpreter lock: columns are read side by side.
+        with ThreadPoolExecutor(min(len(self.values_of) or 1, os.cpu_count() or 1)) as threads:
+            return list(threads.map(one, self.values_of.values()))
 
 
 def _select(values: np.ndarray, probabilities: Sequence[float]) -> np.ndarray:

@@ -23,12 +23,28 @@ def matrix() -> np.ndarray:
     return X
 
 
+def all_pairs(values: np.ndarray) -> float:
+    """Return the medcouple of values without ties at the median, every pair written out."""
+    away = values - np.median(values)
+    above, below = away[away >= 0][:, None], away[away <= 0]
+    assert (away == 0).sum() < 2
+    with np.errstate(invalid="ignore"):
+        # The median itself, if it is a value, is the one pair of distance zero: its kernel is zero.
+        return float(np.median(np.nan_to_num((above + below) / (above - below))))
+
+
 def bounds(method: str, values: np.ndarray, width: float | None) -> tuple[float, float]:
     v = values[~np.isnan(values)]
     if method == "iqr":
         q1, q3 = np.quantile(v, [0.25, 0.75])
         reach = (1.5 if width is None else width) * (q3 - q1)
         return q1 - reach, q3 + reach
+    if method == "adjusted":
+        q1, q3 = np.quantile(v, [0.25, 0.75])
+        reach, skew = (1.5 if width is None else width) * (q3 - q1), all_pairs(v)
+        if skew >= 0:
+            return q1 - np.exp(-4 * skew) * reach, q3 + np.exp(3 * skew) * reach
+        return q1 - np.exp(-3 * skew) * reach, q3 + np.exp(4 * skew) * reach
     if method == "mad":
         reach = (3.5 if width is None else width) * median_abs_deviation(v, scale="normal")
         return np.median(v) - reach, np.median(v) + reach
@@ -38,7 +54,7 @@ def bounds(method: str, values: np.ndarray, width: float | None) -> tuple[float,
     return tuple(np.quantile(v, [0.03, 0.97]))
 
 
-@pytest.mark.parametrize("method", ["iqr", "mad", "sigma", "quantile"])
+@pytest.mark.parametrize("method", ["iqr", "adjusted", "mad", "sigma", "quantile"])
 @pytest.mark.parametrize("width", [None, 0.7])
 def test_values_are_brought_to_the_peers_bounds(matrix: np.ndarray, method: str, width: float | None) -> None:
     ours = OutliersClip(method=method, width=width, share=0.03).fit_transform(matrix)
@@ -48,7 +64,7 @@ def test_values_are_brought_to_the_peers_bounds(matrix: np.ndarray, method: str,
 
 @given(
     st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30),
-    st.sampled_from(["iqr", "quantile", "mad", "sigma"]),
+    st.sampled_from(["iqr", "adjusted", "quantile", "mad", "sigma"]),
 )
 def test_what_was_clipped_lies_within_the_bounds_and_in_order(values: list, method: str) -> None:
     frame = pl.DataFrame({"a": values})
@@ -57,6 +73,29 @@ def test_what_was_clipped_lies_within_the_bounds_and_in_order(values: list, meth
     low, high = stage.low_.get("a", -np.inf), stage.high_.get("a", np.inf)
     assert ((out >= low) & (out <= high)).all()
     assert (np.diff(out[np.argsort(values, kind="stable")]) >= 0).all()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("sigma", [0.5, 0.8])
+def test_the_adjusted_bounds_follow_a_skewed_shape_on_both_sides(sign: int, sigma: float) -> None:
+    skewed = sign * np.random.default_rng(0).lognormal(0, sigma, 4001)
+    shares = {}
+    for method in ("iqr", "adjusted"):
+        stage = OutliersClip(method=method, action="report").fit(skewed[:, None])
+        low, high = stage.low_["x0"], stage.high_["x0"]
+        assert (low, high) == pytest.approx(bounds(method, skewed, None), rel=1e-12)
+        tail, head = [(skewed > high).mean(), (skewed < low).mean()][::sign]
+        shares[method] = tail, head
+    # The plain rule calls much of the tail far and nothing on the other side; the adjusted one few on each.
+    assert shares["iqr"][0] > 0.03 and shares["iqr"][1] == 0
+    assert shares["adjusted"][0] < 0.015 and shares["adjusted"][0] < shares["iqr"][0] / 2
+    assert 0 < shares["adjusted"][1] < 0.015
+
+
+def test_the_adjusted_bounds_of_symmetric_values_are_the_plain_ones() -> None:
+    frame = pl.DataFrame({"a": [float(i) for i in range(-50, 51)] + [1e4, -1e4]})
+    plain, adjusted = (OutliersClip(method=m).fit(frame) for m in ("iqr", "adjusted"))
+    assert (adjusted.low_, adjusted.high_) == (plain.low_, plain.high_)
 
 
 def test_one_side_alone_is_held(matrix: np.ndarray) -> None:
@@ -118,6 +157,15 @@ def test_whole_numbers_of_any_width_are_held(dtype, action: str) -> None:
     assert out == [1, 2, 3, 4, 5, 6, 7, 8, high if action == "clip" else None]
 
 
+@pytest.mark.parametrize("action", ["clip", "null"])
+def test_whole_numbers_that_a_float_cannot_tell_apart_are_counted_as_they_are_held(action: str) -> None:
+    values = [2**53 + i for i in range(6)]
+    stage = OutliersClip(method="range", value_range=[None, 2.0**53 + 4], action=action)
+    out = stage.fit_transform(pl.DataFrame({"a": values}))["a"]
+    assert out.to_list() == [*values[:5], values[4] if action == "clip" else None]
+    assert stage.cells_ == {"a": 1}
+
+
 def test_whole_numbers_become_fractions_only_if_a_bound_is_one() -> None:
     frame = pl.DataFrame({"a": [0, 1, 2, 3, 4, 100], "b": [0, 0, 4, 4, 4, 100]})
     out = OutliersClip(on="a").fit_transform(frame)
@@ -127,7 +175,7 @@ def test_whole_numbers_become_fractions_only_if_a_bound_is_one() -> None:
 
 def test_a_column_most_of_whose_values_are_equal_is_left_alone_and_reported() -> None:
     gains = pl.DataFrame({"gain": [0.0] * 90 + [5000.0] * 10, "flag": [0] * 95 + [1] * 5})
-    for method in ("iqr", "mad"):
+    for method in ("iqr", "adjusted", "mad"):
         stage = OutliersClip(method=method).fit(gains)
         assert stage.transform(gains).equals(gains)
         assert [f.kind for f in stage.findings_] == ["outliers.flat"] * 2
@@ -147,6 +195,12 @@ def test_missing_cells_dates_text_and_flags_are_left_alone() -> None:
     out = OutliersClip().fit_transform(frame)
     assert out["a"].is_null().to_list() == frame["a"].is_null().to_list() and out["a"][4] < 500
     assert out.drop("a").equals(frame.drop("a"))
+
+
+def test_the_side_of_infinities_that_reach_the_quartiles_stays_open() -> None:
+    frame = pl.DataFrame({"a": [1.0, 2.0, 3.0, 4.0, float("inf"), float("inf")]})
+    stage = OutliersClip(method="adjusted").fit(frame)
+    assert not stage.high_ and stage.transform(frame).equals(frame)
 
 
 def test_infinity_is_clipped_by_quartiles_and_refused_by_sigma() -> None:

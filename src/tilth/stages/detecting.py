@@ -1,0 +1,236 @@
+"""What stages that score rows share: from scores to flagged rows, and for each the columns that say why."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from annotated_types import Gt, Le
+
+from tilth.core.plan import RowPlan
+from tilth.core.stage import RowStage
+from tilth.stages.reading import Reading
+from tilth.statistics import Statistics, hash_rows, medcouple
+from tilth.table import ROW, Table, kind_of
+
+Threshold = Annotated[float, Gt(0), Le(0.5)] | Literal["adjusted", "boxplot", "mad"]
+"""Which rows are flagged: the share with the highest scores, or those beyond the bound of a named rule."""
+
+Action = Literal["drop", "weight", "report"]
+
+MOST_REASONS = 3
+"""Columns named in a reason."""
+TYPICAL = 0.999
+"""The share of the other rows that lie in the range a reason names."""
+FEW = 0.5
+"""A class that would lose more than this share of its rows is reported."""
+MOST_CLASSES = 50
+
+
+class Detector(RowStage):
+    """Score how far each row is from the others, and act on those beyond a threshold.
+
+    An author writes `score`, which sees the columns as `Reading` reads them, and may write
+    `contributions`. Scores must not tell that a cell is missing: no row is flagged for its gaps alone.
+
+    Attributes
+    ----------
+    scaled : {'standard', 'none'}
+        How numbers are read.
+    """
+
+    handles: ClassVar = ("numeric", "categorical", "boolean", "datetime")
+    finds: ClassVar = {
+        "outliers.rows": "rows lie far from the others",
+        "outliers.class": "most rows of a class lie far from the others",
+    }
+    scaling: ClassVar = "local"
+    scaled: Literal["standard", "none"] = "standard"
+    threshold: float | str
+    action: str
+
+    def score(self, reading: Reading, matrix: np.ndarray) -> np.ndarray:
+        """Return a score per row, of shape (n_rows,): the higher, the farther from the others.
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (n_rows, n_columns), float64
+            In the order of the rows' hashed ids, so that nothing depends on the order they came in.
+            Every column has a value.
+        """
+        raise NotImplementedError
+
+    def contributions(self, reading: Reading, matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return what each column adds to the scores of `rows`, of shape (len(rows), n_columns).
+
+        By default how rare the cell is in its column: the negative logarithm of the share of rows that lie
+        as far out on its side, or that have its category.
+        """
+        return rarity(matrix, reading.categorical, rows)
+
+    def plan(self, table: Table) -> RowPlan:
+        """Score the rows, and say what becomes of those beyond the threshold."""
+        statistics = Statistics([table.frame], ROW)
+        reading = Reading.learn(statistics, self.columns_, self.scaled)
+        known = [c for c, empty in zip(reading.columns, reading.empty, strict=True) if not empty]
+        if not known:
+            return RowPlan.keep_all(table.height)
+        if len(known) < len(reading.columns):
+            reading = Reading.learn(statistics, known, self.scaled)
+        rows = table.frame.select(known).collect()
+        order = np.argsort(hash_rows(0, table.ids), kind="stable")
+        matrix = reading.matrix(rows)[order]
+        scores = np.empty(table.height)
+        scores[order] = self.score(reading, matrix)
+        limit, rule = limit_of(scores, self.threshold)
+        flagged = scores > limit
+        self._spare(table, scores, flagged)
+        at = np.flatnonzero(flagged)
+        place = np.empty(table.height, np.int64)
+        place[order] = np.arange(table.height)
+        parts = self.contributions(reading, matrix, place[at]) if len(at) else np.empty((0, len(known)))
+        top = np.argsort(-parts, axis=1, kind="stable")[:, :MOST_REASONS]
+        reason = np.full(table.height, "", dtype=object)
+        reason[at] = reasons(rows, flagged, top)
+        self._tell(table, scores, reason, [known[c] for c in top[:, 0]], rule)
+        times, weight = np.ones(table.height, np.int64), None
+        if self.action == "drop":
+            times[at] = 0
+        elif self.action == "weight":
+            weight = np.ones(table.height)
+            middle = float(np.median(scores))
+            weight[at] = (limit - middle) / (scores[at] - middle)
+        return RowPlan(times, weight=weight, reason=reason, score=-scores)
+
+    def _spare(self, table: Table, scores: np.ndarray, flagged: np.ndarray) -> None:
+        """Report classes that would lose most of their rows; none loses its least abnormal one."""
+        target = table.role("target")
+        if (
+            target is None
+            or not flagged.any()
+            or kind_of(target.dtype) not in ("categorical", "boolean", "numeric")
+        ):
+            return
+        classes = (
+            pl.DataFrame({"y": target, "out": flagged})
+            .drop_nulls("y")
+            .group_by("y")
+            .agg(pl.len().alias("rows"), pl.col("out").sum())
+        )
+        if classes.height > MOST_CLASSES:
+            return
+        for label, count, out in classes.sort("y").filter(pl.col("out") > FEW * pl.col("rows")).iter_rows():
+            told = f"{out} of {count} rows of class '{label}' ({out / count:.0%}) lie far from the others: "
+            told += "they may be what the class looks like. Look before you drop them."
+            self.report("outliers.class", told, out / count, severity="high", n_rows=out)
+            own = np.flatnonzero((target == label).fill_null(False).to_numpy())
+            if out == count:
+                flagged[own[scores[own].argmin()]] = False
+
+    def _tell(
+        self, table: Table, scores: np.ndarray, reason: np.ndarray, first: list[str], rule: str
+    ) -> None:
+        flagged = reason != ""
+        if not flagged.any():
+            return
+        names, counts = np.unique(first, return_counts=True)
+        often = [str(n) for n in names[np.argsort(-counts, kind="stable")][:MOST_REASONS]]
+        share = float(flagged.mean())
+        self.report_rows(
+            "outliers.rows",
+            f"{int(flagged.sum())} of {len(flagged)} rows ({share:.2%}) lie far from the others ({rule}), "
+            f"most often by {', '.join(map(repr, often))}. "
+            f"The farthest: {reason[np.where(flagged, scores, -np.inf).argmax()]}.",
+            table.ids[flagged],
+            -scores[flagged],
+            score=share,
+            severity="low",
+            columns=tuple(often),
+            remedy={self.key: {"action": "weight"}},
+        )
+
+
+def limit_of(scores: np.ndarray, threshold: float | str) -> tuple[float, str]:
+    """Return the score beyond which a row is flagged, and the rule in words.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,), float64
+    threshold : float or {'adjusted', 'boxplot', 'mad'}
+        A share of the rows; or the upper fence of the boxplot adjusted to skewness, of the plain one, or
+        3.5 scaled median deviations above the median.
+
+    Source
+    ------
+    Hubert and Vandervieren, "An adjusted boxplot for skewed distributions", CSDA 52 (2008).
+    """
+    if not isinstance(threshold, str):
+        # The interpolation that pyod's contamination uses, so that the same rows are flagged.
+        return float(np.quantile(scores, 1 - threshold)), f"the {threshold:.2%} with the highest scores"
+    first, middle, third = np.quantile(scores, [0.25, 0.5, 0.75])
+    if threshold == "mad":
+        spread = 1.482602218505602 * np.median(np.abs(scores - middle))
+        return float(middle + 3.5 * spread), "3.5 median deviations above the median score"
+    if threshold == "boxplot":
+        return float(third + 1.5 * (third - first)), "above the boxplot's fence"
+    skew = medcouple(scores)
+    factor = np.exp(3 * skew) if skew >= 0 else np.exp(4 * skew)
+    return float(third + 1.5 * factor * (third - first)), "above the adjusted boxplot's fence"
+
+
+def rarity(matrix: np.ndarray, categorical: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return how rare the cells of `rows` are in their columns; 0 where a cell is missing.
+
+    Returns
+    -------
+    ndarray of shape (len(rows), n_columns), float64
+        The negative logarithm of the share of the values that lie as far out on the same side; for
+        categories, of the share that are the same.
+    """
+    out = np.zeros((len(rows), matrix.shape[1]))
+    for place, column in enumerate(matrix.T):
+        asked, held = column[rows], np.sort(column[~np.isnan(column)])
+        below = np.searchsorted(held, asked, side="right")
+        above = len(held) - np.searchsorted(held, asked, side="left")
+        alike = below + above - len(held) if categorical[place] else np.minimum(below, above)
+        there = ~np.isnan(asked)
+        out[there, place] = -np.log(alike[there] / len(held))
+    return out
+
+
+def reasons(rows: pl.DataFrame, flagged: np.ndarray, top: np.ndarray) -> list[str]:
+    """Say for each flagged row which cells set it apart, and what is usual there.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    flagged : ndarray of shape (n_rows,), bool
+    top : ndarray of shape (n_flagged, n_reasons), int
+        The columns to name, the one that tells most first.
+    """
+    out, others = rows.filter(flagged), rows.filter(~flagged)
+    cells = {place: _cells(out.to_series(place), others.to_series(place)) for place in np.unique(top)}
+    told = ([cells[place][row] for place in places] for row, places in enumerate(top))
+    return ["; ".join(filter(None, parts)) or "no known cell of it alone" for parts in told]
+
+
+def _cells(out: pl.Series, others: pl.Series) -> list[str]:
+    """Describe each cell of a column beside what the other rows hold."""
+    if kind_of(out.dtype) in ("categorical", "boolean"):
+        text, usual = out.cast(pl.String), others.cast(pl.String)
+        known = max(usual.count(), 1)
+        counts = dict(usual.drop_nulls().value_counts().iter_rows())
+        share = {v: f"{out.name} '{v}' ({counts.get(v, 0) / known:.2%} of the others)" for v in text.unique()}
+        return ["" if v is None else share[v] for v in text]
+    physical = others.to_physical().drop_nulls()
+    if not len(physical):
+        return ["" if v is None else f"{out.name} {_shown(v)}" for v in out]
+    low, high = (physical.quantile(q, "nearest") for q in ((1 - TYPICAL) / 2, (1 + TYPICAL) / 2))
+    bounds = pl.Series([low, high]).cast(others.to_physical().dtype).cast(others.dtype)
+    spread = f"{TYPICAL:.1%} of the others: {_shown(bounds[0])}..{_shown(bounds[1])}"
+    return ["" if v is None else f"{out.name} {_shown(v)} ({spread})" for v in out]
+
+
+def _shown(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
