@@ -166,5 +166,9 @@ def alike(one: Any, two: Any, rtol: float = 1e-9, atol: float = 1e-9, where: str
     elif one is not None and not isinstance(one, str | int | dt.date) and hasattr(one, "__dict__"):
         assert type(one) is type(two), where
         alike(vars(one), vars(two), rtol, atol, f"{where}:{type(one).__name__}")
+    elif type(one).__module__.startswith(("sklearn.", "numpy.random.")):  # compiled, such as a tree
+        assert type(one) is type(two), where
+        held = [x.__getstate__() if isinstance(x.__getstate__(), dict) else {} for x in (one, two)]
+        alike(*held, rtol, atol, f"{where}:{type(one).__name__}")
     else:
         assert one == two, f"{where}: {one!r} != {two!r}"

@@ -38,6 +38,16 @@ def test_gaps_are_filled_and_known_cells_stay_to_the_last_bit():
     assert stage.cells_ == {"a": 1, "n": 1} and stage.learned_from_ == 3
 
 
+def test_a_column_of_whole_numbers_with_gaps_can_hold_fractions_afterwards():
+    rows = pl.DataFrame({"n": [1, 2, None], "full": [1, 2, 3], "id": [2**62, None, 2**62 + 1]})
+    stage = Nines().fit(rows)
+    out = stage.transform(rows)
+    assert out.schema == {"n": pl.Float64, "full": pl.Int64, "id": pl.Int64}
+    assert out["id"].to_list() == [2**62, 9, 2**62 + 1]
+    again = stage.transform(rows.with_columns(full=pl.Series([None, 2, 3]), n=pl.Series([1, 2, 3])))
+    assert again.schema == out.schema and again["full"].to_list() == [9, 2, 3]
+
+
 def test_only_rows_with_a_gap_are_asked_for():
     stage = Nines().fit(pl.DataFrame({"a": [1.0, None, 3.0], "b": [1.0, 2.0, 3.0]}))
     asked.clear()

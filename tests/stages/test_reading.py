@@ -102,6 +102,15 @@ def test_whole_numbers_are_rounded_and_held_to_their_type():
     assert held[0] > 2**63 - 2000 and held[1] < -(2**63) + 2000
 
 
+def test_days_that_came_with_a_clock_stay_days():
+    days = [dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 4), None]
+    rows = pl.DataFrame({"day": days, "moment": [days[0], days[0] + dt.timedelta(hours=1), None]})
+    reading = reading_of(rows, scale="none")
+    assert reading.daily == ("day",)
+    for name, hour in (("day", 0), ("moment", 12)):
+        assert reading.series(name, np.array([18262.5])).dt.hour().to_list() == [hour]
+
+
 @given(st.lists(st.integers(0, 20), max_size=3), st.randoms(use_true_random=False))
 def test_learning_from_parts_is_learning_from_the_whole(cuts, random):
     rows = pl.DataFrame(

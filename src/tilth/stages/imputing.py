@@ -14,6 +14,9 @@ from tilth.stages.reading import Reading
 from tilth.statistics import Statistics
 from tilth.table.container import free_name
 
+MOST = 2**53
+"""Whole numbers up to here are exact in 64-bit floats."""
+
 FINDS = {
     "missing.filled": "a column had missing cells",
     "missing.all": "a column had no value at all",
@@ -25,6 +28,11 @@ class Imputer(ColumnStage):
 
     An author writes `learn_matrix` and `complete`, which see the columns as `Reading` reads them.
     Rows must not depend on one another in `complete`: a row served alone is filled as in a table.
+
+    What is filled in is the best guess, which seldom is a whole number: a column of whole numbers that had
+    gaps at fit becomes Float64, as the same column comes from pandas in the first place. It stays what it
+    is where 64-bit floats cannot hold its numbers, or where it had no gaps; gaps in new rows are then
+    filled with whole numbers.
 
     Attributes
     ----------
@@ -56,6 +64,13 @@ class Imputer(ColumnStage):
         self.cells_ = {c: nulls[c] if known[c] else 0 for c in self.columns_}
         self.holed_ = [c for c in self.columns_ if nulls[c]]
         self.flags_ = flags_for(self.holed_, statistics.schema.names())
+        whole = [c for c in self.holed_ if statistics.schema[c].is_integer()]
+        ends = statistics.extremes(whole)
+        exact = [
+            low is not None and -MOST <= low <= high <= MOST
+            for low, high in zip(ends.low, ends.high, strict=True)
+        ]
+        self.fractions_ = [c for c, is_exact in zip(whole, exact, strict=True) if is_exact]
         if any(known.values()):
             self.learn_matrix(statistics, self.reading_)
 
@@ -66,7 +81,7 @@ class Imputer(ColumnStage):
         schema = frame.collect_schema()
         marked = zip(self.holed_, self.flags_, strict=True) if self.indicator else ()
         frame = frame.with_columns(pl.col(c).is_null().alias(flag) for c, flag in marked)
-        kept = {c: schema[c] for c in self.columns_}
+        kept = {c: pl.Float64() if c in self.fractions_ else schema[c] for c in self.columns_}
         return mapped(frame, self.columns_, kept, self._filled, self.key)
 
     def _filled(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -79,9 +94,10 @@ class Imputer(ColumnStage):
         place = pl.select(pl.when(gaps).then(gaps.cast(pl.Int64).cum_sum() - 1)).to_series()
         full = self.complete(self.reading_.matrix(rows.filter(gaps)))
         at = dict(zip(self.columns_, full.T, strict=True))
-        return rows.with_columns(
-            rows[c].fill_null(self.reading_.series(c, at[c]).gather(place)) for c in holed
-        )
+        as_float = dict.fromkeys(self.fractions_, pl.Float64())
+        rows = rows.cast(as_float)  # type: ignore[arg-type]
+        made = {c: self.reading_.series(c, at[c], as_float.get(c)) for c in holed}
+        return rows.with_columns(rows[c].fill_null(cells.gather(place)) for c, cells in made.items())
 
 
 def flags_for(holed: Sequence[str], names: Sequence[str]) -> list[str]:

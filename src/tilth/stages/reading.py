@@ -38,6 +38,8 @@ class Reading:
     mode : ndarray of shape (n_columns,), float64
         What stands for a column where nothing else is known: the mean, as it is read (0 where numbers are
         centered), or the code of the most frequent category. NaN for a column without values.
+    daily : tuple of str
+        The date-times of which each is a midnight: days that came with a clock.
 
     Examples
     --------
@@ -55,6 +57,7 @@ class Reading:
     center: np.ndarray
     scale: np.ndarray
     mode: np.ndarray
+    daily: tuple[str, ...]
 
     @classmethod
     def learn(
@@ -90,7 +93,8 @@ class Reading:
             deviation = moments.std()
             center[places], spread[places] = moments.mean, np.where(deviation > 0, deviation, 1.0)
             mode[places] = np.where(moments.count > 0, 0.0, np.nan)
-        return cls(tuple(columns), schema, levels, center, spread, mode)
+        daily = _daily(statistics, [c for c in columns if isinstance(schema[c], pl.Datetime)])
+        return cls(tuple(columns), schema, levels, center, spread, mode, daily)
 
     @property
     def categorical(self) -> np.ndarray:
@@ -101,6 +105,11 @@ class Reading:
     def empty(self) -> np.ndarray:
         """Tell which columns had no value."""
         return np.isnan(self.mode)
+
+    @property
+    def categories(self) -> list[int]:
+        """Count the categories told apart in each column; 0 for numbers."""
+        return [len(self.levels.get(c, ())) for c in self.columns]
 
     @property
     def source(self) -> np.ndarray:
@@ -163,8 +172,8 @@ class Reading:
                 out[:, place] = np.where(np.isnan(part[:, 0]), np.nan, part.argmax(axis=1))
         return out
 
-    def series(self, name: str, values: np.ndarray) -> pl.Series:
-        """Write numbers as cells of a column, in its own type; NaN and codes without a category are null.
+    def series(self, name: str, values: np.ndarray, dtype: pl.DataType | None = None) -> pl.Series:
+        """Write numbers as cells of a column; NaN and codes without a category are null.
 
         Whole numbers, dates and times are rounded, and held to what the type can hold.
 
@@ -172,8 +181,11 @@ class Reading:
         ----------
         values : ndarray of shape (n_rows,), float64
             As `matrix` reads them.
+        dtype : Polars type, optional
+            By default the column's own.
         """
-        dtype, place = self.schema[name], self.columns.index(name)
+        place = self.columns.index(name)
+        dtype = self.schema[name] if dtype is None else dtype
         if name in self.levels:
             levels = pl.Series(self.levels[name], dtype=pl.Boolean if dtype == pl.Boolean else pl.String)
             known = (values >= 0) & (values < len(levels))
@@ -182,15 +194,15 @@ class Reading:
         numbers = pl.Series(name, values * self.scale[place] + self.center[place], nan_to_null=True)
         if dtype.is_float() or dtype.is_decimal() or dtype == pl.Null:
             return numbers.cast(dtype)
-        whole = pl.Int64 if dtype.is_temporal() else dtype
+        whole: Any = pl.Int64() if dtype.is_temporal() else dtype
         least, most = pl.select(whole.min().alias("a"), whole.max().alias("b")).row(0)
+        if name in self.daily:
+            numbers = numbers.round()
         per_day = _per_day(dtype) if dtype.is_temporal() else 1.0
         # The float next to the largest 64-bit number lies beyond it.
         top = float(most) if int(float(most)) == most else np.nextafter(float(most), 0)
         held = (numbers * per_day).round().clip(float(least), top)
-        if dtype == pl.Date:
-            whole = pl.Int32
-        return held.cast(whole, strict=False).cast(dtype)
+        return held.cast(pl.Int32() if dtype == pl.Date else whole, strict=False).cast(dtype)
 
 
 def _is_number(dtype: pl.DataType) -> bool:
@@ -203,6 +215,16 @@ def _number(name: str, dtype: pl.DataType) -> pl.Expr:
         return pl.col(name).to_physical().cast(pl.Float64) / _per_day(dtype)
     number = pl.col(name).cast(pl.Float64)
     return pl.when(number.is_finite()).then(number.clip(-LARGEST, LARGEST)).alias(name)
+
+
+def _daily(statistics: Statistics, columns: Sequence[str]) -> tuple[str, ...]:
+    if not columns:
+        return ()
+    midnight = [
+        (pl.col(c).to_physical() % int(_per_day(statistics.schema[c])) == 0).all().alias(c) for c in columns
+    ]
+    parts = [s.select(midnight).collect() for s in statistics.shards]
+    return tuple(c for c in columns if all(part[c][0] for part in parts))
 
 
 def _category(name: str, dtype: pl.DataType) -> pl.Expr:

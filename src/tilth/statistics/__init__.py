@@ -9,6 +9,9 @@ from tilth.statistics.asked import Statistics
 from tilth.statistics.counts import Counts
 from tilth.statistics.draws import hash_rows, key_of, new_ids, uniform
 from tilth.statistics.extremes import Extremes
+from tilth.statistics.gaussian import Gaussian
+from tilth.statistics.groups import Groups
+from tilth.statistics.little import LittleTest, little_test
 from tilth.statistics.medcouple import medcouple
 from tilth.statistics.moments import Moments
 from tilth.statistics.quantiles import Quantiles
@@ -17,12 +20,16 @@ from tilth.statistics.sample import Sample
 __all__ = [
     "Counts",
     "Extremes",
+    "Gaussian",
+    "Groups",
+    "LittleTest",
     "Moments",
     "Quantiles",
     "Sample",
     "Statistics",
     "hash_rows",
     "key_of",
+    "little_test",
     "medcouple",
     "new_ids",
     "uniform",

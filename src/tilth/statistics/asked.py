@@ -12,11 +12,12 @@ import polars as pl
 
 from tilth.statistics.counts import Counts
 from tilth.statistics.extremes import Extremes
+from tilth.statistics.groups import Groups
 from tilth.statistics.moments import Moments
 from tilth.statistics.quantiles import Quantiles
 from tilth.statistics.sample import Sample
 
-T = TypeVar("T", Moments, Extremes, Counts, Quantiles, Sample)
+T = TypeVar("T", Moments, Extremes, Counts, Groups, Quantiles, Sample)
 
 
 class Statistics:
@@ -81,6 +82,10 @@ class Statistics:
     def counts(self, columns: Sequence[str]) -> Counts:
         """Return how often each value occurs, per column."""
         return self._merged(lambda shard: Counts.of(shard, columns))
+
+    def grouped(self, keys: Sequence[str], columns: Sequence[str]) -> Groups:
+        """Return the columns by groups of rows with equal keys."""
+        return self._merged(lambda shard: Groups.of(shard, keys, columns))
 
     def sample(self, columns: Sequence[str], rows: int, seed: int = 0) -> pl.DataFrame:
         """Return at most `rows` rows of `columns`, chosen by (seed, row id), in id-draw order."""

@@ -1,6 +1,6 @@
 """ImputeSimple: scikit-learn's SimpleImputer and MissingIndicator are the oracle."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.impute import MissingIndicator, SimpleImputer
 
-from tilth.errors import DataError
+from tilth.errors import ColumnError, DataError
 from tilth.stages.impute.simple import ImputeSimple
 from tilth.table import Table
 
@@ -203,3 +203,162 @@ def test_the_target_and_other_roles_are_never_filled() -> None:
     out = ImputeSimple(indicator=True).fit(table).transform(table)
     assert out.y.null_count() == 1 and out.role("group").null_count() == 1
     assert out.features == ["a", "a_missing"]
+
+
+def grouped(rows: int = 400) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "region": rng.choice(["n", "s", "w", None], rows),
+            "size": rng.choice([1.0, 2.0, np.nan], rows),
+            "x": rng.normal(0, 1, rows),
+            "y": rng.integers(0, 7, rows).astype(float),
+            "t": rng.choice(["p", "q", "r"], rows),
+            "when": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, rows), unit="D"),
+        }
+    )
+    for name in ("x", "y", "t", "when"):
+        frame.loc[rng.random(rows) < 0.25, name] = None
+    frame.loc[frame["region"] == "w", "x"] = np.nan  # a group without a value
+    return frame
+
+
+def by_pandas(frame: pd.DataFrame, by: list[str], name: str, way) -> pd.Series:
+    """Fill each group by its own value, and what is left by the value of the whole."""
+    own = frame.groupby(by, dropna=False)[name].transform(way)
+    return frame[name].fillna(own).fillna(way(frame[name]))
+
+
+@pytest.mark.parametrize("by", [["region"], ["region", "size"]])
+@pytest.mark.parametrize("numeric", ["median", "mean", "most_frequent"])
+def test_groups_are_filled_as_by_pandas_groupby_and_transform(by: list, numeric: str) -> None:
+    frame = grouped()
+    mode = lambda values: values.mode().min() if values.notna().any() else np.nan
+    way = {"median": pd.Series.median, "mean": pd.Series.mean, "most_frequent": mode}[numeric]
+    out = ImputeSimple(numeric=numeric, by=by, on=["x", "y", "t"]).fit_transform(frame)
+    for name in ("x", "y"):
+        np.testing.assert_allclose(out[name], by_pandas(frame, by, name, way), rtol=1e-12, atol=1e-12)
+    assert out["t"].tolist() == by_pandas(frame, by, "t", mode).tolist()
+    pd.testing.assert_frame_equal(out[["region", "size", "when"]], frame[["region", "size", "when"]])
+
+
+def test_dates_are_filled_by_the_lower_median_of_their_group() -> None:
+    frame = grouped()
+    out = ImputeSimple(by="region", on="when").fit_transform(frame)
+    lower = lambda values: values.dropna().sort_values().iloc[(values.notna().sum() - 1) // 2]
+    assert out["when"].tolist() == by_pandas(frame, ["region"], "when", lower).tolist()
+
+
+def test_new_rows_of_known_unseen_and_missing_groups() -> None:
+    frame = pl.DataFrame({"g": ["a", "a", "b", "b", None], "v": [1.0, 3.0, 10.0, None, 7.0]})
+    stage = ImputeSimple(by="g").fit(frame)
+    new = pl.DataFrame({"g": ["b", "new", None, "a", "a"], "v": [None, None, None, None, 99.0]})
+    assert stage.transform(new)["v"].to_list() == [10.0, 5.0, 7.0, 2.0, 99.0]
+    assert stage.transform(new)["g"].to_list() == new["g"].to_list()
+    assert stage.transform(new.with_columns(g=pl.lit(None, pl.String)))["v"].to_list() == [7.0] * 4 + [99.0]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pl.Series(["p", "q", None], dtype=pl.Categorical),
+        pl.Series(["p", "q", None], dtype=pl.Enum(["q", "p", "r"])),
+        pl.Series([True, False, None]),
+        pl.Series([2**60, 2**60 + 1, None]),
+        pl.Series([0.5, -0.5, None]),
+        pl.Series([date(2020, 1, 1), date(2021, 1, 1), None]),
+        pl.Series([datetime(2020, 1, 1), datetime(2021, 1, 1), None]).dt.replace_time_zone("Europe/Oslo"),
+    ],
+    ids=lambda keys: str(keys.dtype),
+)
+def test_groups_are_told_by_keys_of_any_type(keys: pl.Series) -> None:
+    rows = pl.DataFrame({"k": keys.gather([0, 0, 1, 1, 2, 2]), "v": [1, None, 2, None, 3, None]})
+    assert ImputeSimple(by="k").fit_transform(rows)["v"].to_list() == [1, 1, 2, 2, 3, 3]
+
+
+def test_groups_by_many_keys_of_many_values_do_not_mix() -> None:
+    rows = 2000
+    keys = {f"k{i}": (np.arange(rows) * (2 * i + 1)) % rows for i in range(8)}  # 2000**8 combinations
+    frame = pl.DataFrame(keys | {"v": np.arange(rows)})
+    twice = pl.concat([frame, frame.with_columns(v=pl.lit(None, pl.Int64))])
+    assert ImputeSimple(by="k*").fit_transform(twice)["v"].to_list() == [*range(rows)] * 2
+
+
+def test_whole_numbers_stay_whole_unless_a_group_needs_a_half() -> None:
+    frame = pl.DataFrame({"g": list("aaabbb"), "v": pl.Series([1, 1, None, 8, 8, 8], dtype=pl.Int8)})
+    out = ImputeSimple(by="g").fit_transform(frame)["v"]
+    assert out.dtype == pl.Int8 and out.to_list() == [1, 1, 1, 8, 8, 8]
+    halves = frame.with_columns(v=pl.Series([1, 2, None, 8, 8, 8], dtype=pl.Int8))
+    assert ImputeSimple(by="g").fit_transform(halves)["v"].to_list() == [1, 2, 1.5, 8, 8, 8]
+
+
+def test_texts_and_categories_of_groups_keep_their_type() -> None:
+    frame = pl.DataFrame({"g": [1, 1, 2, 2, 2], "c": ["b", None, "a", "a", None]})
+    for dtype in (pl.String, pl.Categorical, pl.Enum(["a", "b"])):
+        out = ImputeSimple(by="g").fit_transform(frame.with_columns(pl.col("c").cast(dtype)))["c"]
+        assert out.dtype == dtype and out.to_list() == ["b", "b", "a", "a", "a"]
+
+
+def test_columns_of_by_are_not_filled_and_may_not_be_asked_for() -> None:
+    frame = pl.DataFrame({"g": ["a", None, "b"], "v": [1.0, None, 3.0]})
+    stage = ImputeSimple(by="g", indicator=True).fit(frame)
+    assert stage.columns_ == ["v"] and stage.transform(frame)["g"].null_count() == 1
+    with pytest.raises(DataError, match=r"impute\.simple: column g is in `by` and in `on`"):
+        ImputeSimple(by="g", on=["g", "v"]).fit(frame)
+    with pytest.raises(ColumnError, match="no column or kind 'region'"):
+        ImputeSimple(by="region").fit(frame)
+
+
+def test_a_kind_that_no_column_is_of_makes_no_groups(matrix: np.ndarray) -> None:
+    plain, grouped_by_none = ImputeSimple(), ImputeSimple(by="boolean")
+    np.testing.assert_array_equal(grouped_by_none.fit_transform(matrix), plain.fit_transform(matrix))
+
+
+def test_a_constant_is_the_same_in_all_groups_and_columns_without_values_take_it() -> None:
+    frame = pl.DataFrame({"g": ["a", "b"], "n": [None, 1.0], "e": pl.Series([None, None], dtype=pl.Float64)})
+    out = ImputeSimple(by="g", numeric="constant", fill_value=-1).fit_transform(frame)
+    assert out.rows() == [("a", -1.0, -1.0), ("b", 1.0, -1.0)]
+
+
+def test_a_group_stays_a_group_in_shards_and_in_a_column_of_its_name() -> None:
+    frame = pl.DataFrame({"g": ["a", "b"] * 10, "__group__": [1.0, None] * 10})
+    whole = ImputeSimple(by="g").fit_table([Table.of(frame)])
+    shards = ImputeSimple(by="g").fit_table([Table.of(frame[:3]), Table.of(frame[3:])])
+    assert whole.transform(frame).equals(shards.transform(frame))
+    assert whole.transform(frame).columns == ["g", "__group__"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text", "value"),
+    [
+        (pl.Date, "1970-01-01", date(1970, 1, 1)),
+        (pl.Datetime("us"), "1970-01-01T12:30", datetime(1970, 1, 1, 12, 30)),
+        (pl.Time, "23:59", time(23, 59)),
+    ],
+)
+def test_a_constant_date_or_time_is_given_in_iso_form(dtype, text: str, value: object) -> None:
+    frame = pl.DataFrame({"d": pl.Series([None, None], dtype=dtype)})
+    out = ImputeSimple(numeric="constant", fill_value=text).fit_transform(frame)
+    assert out["d"].to_list() == [value] * 2 and out["d"].dtype == dtype
+
+
+def test_a_constant_moment_is_in_the_zone_of_its_column() -> None:
+    frame = pl.DataFrame({"d": pl.Series([None], dtype=pl.Datetime("us", "Europe/Oslo"))})
+    out = ImputeSimple(numeric="constant", fill_value="2024-07-01T12:00").fit_transform(frame)["d"]
+    assert out.dt.to_string("%H:%M %z").to_list() == ["12:00 +0200"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text"),
+    [
+        (pl.Date, "1970-01-01T12:00"),
+        (pl.Datetime("us"), "1970-01-01T12:00+01:00"),
+        (pl.Duration("us"), "1970-01-01"),
+        (pl.Time, "1970-01-01"),
+    ],
+)
+def test_a_moment_the_column_cannot_hold_is_refused(dtype, text: str) -> None:
+    with pytest.raises(DataError, match="cannot hold fill_value"):
+        ImputeSimple(numeric="constant", fill_value=text).fit(
+            pl.DataFrame({"d": pl.Series([None], dtype=dtype)})
+        )
