@@ -335,6 +335,77 @@ def test_detectors_refuse_gaps_they_cannot_take(frame: pl.DataFrame) -> None:
         adapt(LocalOutlierFactor(), on="numeric").fit(holed)
 
 
+def pyod_detectors():
+    pyod = pytest.importorskip("pyod.models.ecod", reason="pyod is an extra")
+    from pyod.models.iforest import IForest
+    from pyod.models.knn import KNN
+    from pyod.models.lof import LOF
+
+    return [pyod.ECOD(), KNN(contamination=0.05), LOF(n_neighbors=10), IForest(random_state=3)]
+
+
+@pytest.fixture
+def odd(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows of which the fifth is far out."""
+    far = pl.int_range(pl.len()) == 4
+    return frame.with_columns(pl.when(far).then(90.0).otherwise(c).alias(c) for c in ("x0", "x1", "x2"))
+
+
+@pytest.mark.parametrize("which", range(4), ids=["ECOD", "KNN", "LOF", "IForest"])
+def test_a_pyod_detector_flags_its_own_rows_by_its_own_threshold(odd: pl.DataFrame, which: int) -> None:
+    detector = pyod_detectors()[which]
+    stage = adapt(detector, on="numeric").fit(odd)
+    peer = clone(detector).fit(numbers(odd))
+    np.testing.assert_array_equal(stage.plan_.times == 0, peer.labels_ == 1)
+    np.testing.assert_array_equal(stage.plan_.score, -peer.decision_scores_)
+    assert "x1 90 (99.9% of the others: " in stage.plan_.reason[4]
+    assert ((stage.plan_.reason != "") == (peer.labels_ == 1)).all()
+    (finding,) = stage.findings_
+    assert finding.rows[0] == peer.decision_scores_.argmax() and "x1" in finding.columns
+    assert type(detector).__name__ in finding.message and finding.remedy is None
+
+
+@pytest.mark.parametrize("which", range(4), ids=["ECOD", "KNN", "LOF", "IForest"])
+def test_down_weighting_follows_how_far_a_row_is_beyond_those_not_flagged(
+    odd: pl.DataFrame, which: int
+) -> None:
+    detector = pyod_detectors()[which]
+    plan = adapt(detector, on="numeric", action="weight").fit(odd).plan_
+    peer = clone(detector).fit(numbers(odd))
+    scores, flagged = peer.decision_scores_, peer.labels_ == 1
+    middle = np.median(scores)
+    wanted = (scores[~flagged].max() - middle) / (scores[flagged] - middle)
+    np.testing.assert_allclose(plan.weight[flagged], wanted)
+    assert (plan.weight[~flagged] == 1).all() and (plan.times == 1).all()
+    assert (wanted > 0).all() and (wanted < 1).all() and plan.weight.argmin() == scores.argmax()
+
+
+def test_a_class_that_a_detector_would_drop_whole_is_reported_and_keeps_a_row(frame: pl.DataFrame) -> None:
+    far = frame.with_columns(x0=pl.when(pl.int_range(60) < 3).then(pl.col("x0") + 50).otherwise("x0"))
+    labels = np.where(np.arange(60) < 3, "rare", "often")
+    stage = adapt(IsolationForest(contamination=0.1, random_state=0), on="numeric").fit(far, labels)
+    assert {f.kind for f in stage.findings_} == {"outliers.class", "outliers.rows"}
+    assert stage.plan_.times[:3].sum() == 1
+    assert stage.plan_.times[:3].argmax() == stage.plan_.score[:3].argmax()
+
+
+def test_a_detector_that_flags_everything_leaves_weights_of_nothing(frame: pl.DataFrame) -> None:
+    class Strict(BaseEstimator):
+        contamination = 0.5
+
+        def fit(self, X):
+            self.decision_scores_ = np.arange(len(X), dtype=float)
+            self.labels_ = np.ones(len(X), dtype=int)
+            return self
+
+        def decision_function(self, X):
+            return np.arange(len(X), dtype=float)
+
+    plan = adapt(Strict(), on="numeric", action="weight").fit(frame).plan_
+    assert ((plan.weight >= 0) & (plan.weight <= 1)).all()
+    assert (plan.reason != "").all()
+
+
 # What adapt itself decides
 
 

@@ -6,6 +6,8 @@ import polars as pl
 import pytest
 
 from tilth.stages.detecting import Detector, limit_of, rarity, reasons
+from tilth.stages.reading import Reading
+from tilth.statistics import Statistics
 from tilth.table import Roles, Table
 
 
@@ -20,7 +22,7 @@ class FarOut(Detector):
         self.action = action
         self.on = on
 
-    def score(self, reading, matrix):
+    def measure(self, reading, matrix):
         seen.append(matrix)
         numbers = matrix[:, ~reading.categorical]
         return np.nan_to_num(np.abs(numbers)).max(axis=1, initial=0)
@@ -110,11 +112,15 @@ def test_the_adjusted_rule_gives_way_to_skewness():
     assert flagged["adjusted"] < flagged["boxplot"] / 2
 
 
-def test_rarity_counts_how_many_lie_as_far_out_or_are_the_same():
-    matrix = np.array([[1.0, 0], [2, 0], [3, 0], [4, 1], [np.nan, np.nan]])
-    found = rarity(matrix, np.array([False, True]), np.array([0, 3, 4]))
-    expected = [[np.log(4), -np.log(3 / 4)], [np.log(4), np.log(4)], [0, 0]]
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+def test_rarity_is_told_beyond_what_is_usual_in_the_column():
+    rows = pl.DataFrame({"n": [1.0, 2, 3, 4, None], "c": ["x", "x", "x", "y", None], "name": list("abcde")})
+    reading = Reading.learn(Statistics([rows.lazy()]), rows.columns)
+    found = rarity(reading, reading.matrix(rows), np.arange(5))
+    np.testing.assert_allclose(found.sum(axis=0), 0, atol=1e-12)
+    # Everyone has a name of their own: it sets no row apart.
+    assert (found[:, 2] == 0).all()
+    assert found[3, 0] > found[1, 0] and found[3, 1] > found[0, 1]
+    assert (found[4, :2] < 0).all()
 
 
 def test_reasons_speak_the_language_of_the_column():

@@ -244,3 +244,34 @@ def test_trains_on_cuda_and_restores_its_generator():
     assert torch.equal(torch.cuda.get_rng_state(), before)
     assert fitted.device_.type == "cuda"
     assert (fitted.predict(X).argmax(1).numpy() == y).mean() > 0.9
+
+
+def test_training_rows_are_corrupted_anew_and_validation_rows_once():
+    X, _ = moons(200)
+    seen = []
+
+    def corrupt(inputs, target):
+        kept = (torch.rand_like(inputs) > 0.5).float()
+        seen.append((len(inputs), kept))
+        return inputs * kept, torch.cat([target, 1 - kept], dim=1)
+
+    def loss(output, target):
+        values, hidden = target.split(4, dim=1)
+        return (hidden * (output - values).square()).sum(1)
+
+    runs = [
+        trainer(small(outputs=4), loss, corrupt=corrupt, max_epochs=3, batch_size=200).fit(X)
+        for _ in range(2)
+    ]
+    assert [count for count, _ in seen[:4]] == [30, 170, 170, 170]
+    assert not torch.equal(seen[1][1], seen[2][1])
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(seen[:4], seen[4:], strict=True))
+    assert runs[0].history_ == runs[1].history_
+    # The validation loss is that of the rows as they were corrupted, not of whole ones.
+    from tilth.training import inner_split
+
+    aside = torch.from_numpy(X[inner_split(X, 0.15, 0)[1]])
+    kept = seen[0][1]
+    output = runs[0].predict(aside * kept)
+    best = min(epoch.validation_loss for epoch in runs[0].history_)
+    assert loss(output, torch.cat([aside, 1 - kept], dim=1)).mean().item() == pytest.approx(best, rel=1e-5)

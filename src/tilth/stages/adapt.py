@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import polars as pl
 
@@ -12,6 +12,7 @@ from tilth.core.stage import ColumnStage, Selection, Stage
 from tilth.errors import DataError, StageError, TilthWarning
 from tilth.stages import foreign
 from tilth.stages.adapt_rows import AdaptDetector, AdaptSampler
+from tilth.stages.detecting import Action
 from tilth.stages.foreign import Form
 from tilth.statistics import Statistics
 from tilth.table import Table
@@ -21,9 +22,7 @@ SHOWN_ROWS = 100
 """Rows by which the columns that come out are learned."""
 
 
-def adapt(
-    obj: Any, on: Selection = None, name: str | None = None, *, action: Literal["drop", "report"] = "drop"
-) -> Stage:
+def adapt(obj: Any, on: Selection = None, name: str | None = None, *, action: Action = "drop") -> Stage:
     """Return a stage that does what `obj` does.
 
     Parameters
@@ -36,7 +35,7 @@ def adapt(
         The columns it gets; by default all features.
     name : str, optional
         What messages and the ledger call it; by default the name of its class or function.
-    action : {'drop', 'report'}
+    action : {'drop', 'weight', 'report'}
         What is done with the outliers of a detector.
 
     Raises

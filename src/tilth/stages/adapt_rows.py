@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -11,8 +11,11 @@ from tilth.core.plan import RowPlan
 from tilth.core.stage import RowStage, Selection
 from tilth.errors import StageError, listed
 from tilth.stages import foreign
+from tilth.stages.detecting import Action, Detector, decide, rarity
 from tilth.stages.foreign import Form
-from tilth.table import Table
+from tilth.stages.reading import Reading
+from tilth.statistics import Statistics
+from tilth.table import ROW, Table, kind_of
 
 
 class AdaptSampler(RowStage):
@@ -129,12 +132,13 @@ class AdaptSampler(RowStage):
 
 
 class AdaptDetector(RowStage):
-    """Report or drop the rows that an outlier detector of scikit-learn or pyod takes for outliers.
+    """Act on the rows that an outlier detector of scikit-learn or pyod takes for outliers.
 
     Learns
         Nothing.
     Training
-        The detector is fitted on all rows and flags among them.
+        The detector is fitted on all rows and flags among them, by its own threshold. These are dropped,
+        given a smaller weight, or only reported. The reasons name a row's rarest cells.
     Weights
         Ignored.
     Cost
@@ -146,8 +150,9 @@ class AdaptDetector(RowStage):
     ----------
     estimator : object
         Kept as it is; a clone is fitted.
-    action : {'drop', 'report'}
-        What is done with the rows flagged.
+    action : {'drop', 'weight', 'report'}
+        What is done with the rows flagged; 'weight' multiplies their weight by how near they come to the
+        highest score that is not flagged, seen from the median score.
     on : selection, optional
         The columns it gets; by default all features.
     form : {'pandas', 'numpy', 'polars'}
@@ -159,6 +164,7 @@ class AdaptDetector(RowStage):
 
     Findings
         outliers.rows : rows were flagged; score: their share; rows: the most abnormal first.
+        outliers.class : most rows of a class were flagged; of one that would be dropped whole, a row stays.
 
     Raises
         DataError : a column is no number or misses cells, and the detector takes neither.
@@ -175,7 +181,7 @@ class AdaptDetector(RowStage):
     [1.0, 1.1, 1.2, 1.3]
     """
 
-    finds: ClassVar = {"outliers.rows": "rows were flagged by a detector"}
+    finds: ClassVar = Detector.finds
     scaling: ClassVar = "local"
     recipe: ClassVar = False
     key = property(lambda self: foreign.key_of(self.name, self.estimator))
@@ -184,7 +190,7 @@ class AdaptDetector(RowStage):
         self,
         estimator: Any,
         *,
-        action: Literal["drop", "report"] = "drop",
+        action: Action = "drop",
         on: Selection = None,
         form: Form = "pandas",
         random_state: int = 0,
@@ -207,29 +213,24 @@ class AdaptDetector(RowStage):
         X = foreign.given_as(rows, self.form)
         foreign.called(self.key, detector.fit, X)
         if hasattr(detector, "decision_scores_"):  # pyod: higher is more abnormal
-            score, flagged = (
-                -np.asarray(detector.decision_scores_, dtype=float),
-                np.asarray(detector.labels_) == 1,
-            )
+            scores = np.asarray(detector.decision_scores_, dtype=float)
+            flagged = np.asarray(detector.labels_) == 1
         elif hasattr(detector, "negative_outlier_factor_"):
-            score = np.asarray(detector.negative_outlier_factor_, dtype=float)
-            flagged = score < detector.offset_
+            scores = -np.asarray(detector.negative_outlier_factor_, dtype=float)
+            flagged = -scores < detector.offset_
         else:
-            score, flagged = (
-                np.asarray(detector.score_samples(X), dtype=float),
-                np.asarray(detector.predict(X)) == -1,
-            )
-        if flagged.any():
-            self.report_rows(
-                "outliers.rows",
-                f"{int(flagged.sum())} of {len(flagged)} rows ({flagged.mean():.1%}) are outliers "
-                f"for {type(detector).__name__}.",
-                table.ids[flagged],
-                score[flagged],
-                score=float(flagged.mean()),
-                severity="low",
-                columns=tuple(self.columns_),
-            )
-        times = np.where(flagged & (self.action == "drop"), 0, 1).astype(np.int64)
-        reason = np.where(flagged, f"outlier for {type(detector).__name__}", "").astype(object)
-        return RowPlan(times, reason=reason, score=score)
+            scores = -np.asarray(detector.score_samples(X), dtype=float)
+            flagged = np.asarray(detector.predict(X)) == -1
+        limit = scores.min(initial=np.inf) if flagged.all() else scores[~flagged].max()
+        read = [c for c in self.columns_ if kind_of(rows.schema[c]) in Detector.handles]
+        reading = Reading.learn(Statistics([table.frame], ROW), read, "none")
+        return decide(
+            self,
+            table,
+            rows.select(read),
+            scores,
+            flagged,
+            float(limit),
+            type(detector).__name__,
+            lambda at: rarity(reading, reading.matrix(rows), at),
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from tilth.core.plan import RowPlan
 from tilth.core.stage import RowStage
 from tilth.stages.reading import Reading
 from tilth.statistics import Statistics, hash_rows, medcouple
+from tilth.statistics.tails import rarities
 from tilth.table import ROW, Table, kind_of
 
 Threshold = Annotated[float, Gt(0), Le(0.5)] | Literal["adjusted", "boxplot", "mad"]
@@ -31,7 +33,7 @@ MOST_CLASSES = 50
 class Detector(RowStage):
     """Score how far each row is from the others, and act on those beyond a threshold.
 
-    An author writes `score`, which sees the columns as `Reading` reads them, and may write
+    An author writes `measure`, which sees the columns as `Reading` reads them, and may write
     `contributions`. Scores must not tell that a cell is missing: no row is flagged for its gaps alone.
 
     Attributes
@@ -50,7 +52,7 @@ class Detector(RowStage):
     threshold: float | str
     action: str
 
-    def score(self, reading: Reading, matrix: np.ndarray) -> np.ndarray:
+    def measure(self, reading: Reading, matrix: np.ndarray) -> np.ndarray:
         """Return a score per row, of shape (n_rows,): the higher, the farther from the others.
 
         Parameters
@@ -64,10 +66,9 @@ class Detector(RowStage):
     def contributions(self, reading: Reading, matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return what each column adds to the scores of `rows`, of shape (len(rows), n_columns).
 
-        By default how rare the cell is in its column: the negative logarithm of the share of rows that lie
-        as far out on its side, or that have its category.
+        By default how rare the cell is in its column, beyond what is usual there.
         """
-        return rarity(matrix, reading.categorical, rows)
+        return rarity(reading, matrix, rows)
 
     def plan(self, table: Table) -> RowPlan:
         """Score the rows, and say what becomes of those beyond the threshold."""
@@ -82,73 +83,120 @@ class Detector(RowStage):
         order = np.argsort(hash_rows(0, table.ids), kind="stable")
         matrix = reading.matrix(rows)[order]
         scores = np.empty(table.height)
-        scores[order] = self.score(reading, matrix)
+        scores[order] = self.measure(reading, matrix)
         limit, rule = limit_of(scores, self.threshold)
-        flagged = scores > limit
-        self._spare(table, scores, flagged)
-        at = np.flatnonzero(flagged)
         place = np.empty(table.height, np.int64)
         place[order] = np.arange(table.height)
-        parts = self.contributions(reading, matrix, place[at]) if len(at) else np.empty((0, len(known)))
-        top = np.argsort(-parts, axis=1, kind="stable")[:, :MOST_REASONS]
-        reason = np.full(table.height, "", dtype=object)
-        reason[at] = reasons(rows, flagged, top)
-        self._tell(table, scores, reason, [known[c] for c in top[:, 0]], rule)
-        times, weight = np.ones(table.height, np.int64), None
-        if self.action == "drop":
-            times[at] = 0
-        elif self.action == "weight":
-            weight = np.ones(table.height)
-            middle = float(np.median(scores))
-            weight[at] = (limit - middle) / (scores[at] - middle)
-        return RowPlan(times, weight=weight, reason=reason, score=-scores)
-
-    def _spare(self, table: Table, scores: np.ndarray, flagged: np.ndarray) -> None:
-        """Report classes that would lose most of their rows; none loses its least abnormal one."""
-        target = table.role("target")
-        if (
-            target is None
-            or not flagged.any()
-            or kind_of(target.dtype) not in ("categorical", "boolean", "numeric")
-        ):
-            return
-        classes = (
-            pl.DataFrame({"y": target, "out": flagged})
-            .drop_nulls("y")
-            .group_by("y")
-            .agg(pl.len().alias("rows"), pl.col("out").sum())
+        return decide(
+            self,
+            table,
+            rows,
+            scores,
+            scores > limit,
+            limit,
+            rule,
+            lambda flagged: self.contributions(reading, matrix, place[flagged]),
         )
-        if classes.height > MOST_CLASSES:
-            return
-        for label, count, out in classes.sort("y").filter(pl.col("out") > FEW * pl.col("rows")).iter_rows():
-            told = f"{out} of {count} rows of class '{label}' ({out / count:.0%}) lie far from the others: "
-            told += "they may be what the class looks like. Look before you drop them."
-            self.report("outliers.class", told, out / count, severity="high", n_rows=out)
+
+
+def decide(
+    stage: RowStage,
+    table: Table,
+    rows: pl.DataFrame,
+    scores: np.ndarray,
+    flagged: np.ndarray,
+    limit: float,
+    rule: str,
+    contributions: Callable[[np.ndarray], np.ndarray],
+) -> RowPlan:
+    """Say what becomes of the rows flagged, by the stage's action, and report them with what sets them apart.
+
+    No class loses all its rows.
+
+    Parameters
+    ----------
+    stage : RowStage
+        With an `action`: 'drop', 'weight' or 'report'.
+    table : Table
+    rows : DataFrame
+        The columns of `table` that may be named in reasons.
+    scores : ndarray of shape (n_rows,), float64
+        The higher, the farther from the others.
+    flagged : ndarray of shape (n_rows,), bool
+    limit : float
+        The score that a row may have and count in full.
+    rule : str
+        How the rows were chosen, in words.
+    contributions : callable
+        Returns for rows, by position in `table`, what each column of `rows` adds to their scores.
+    """
+    flagged = _spared(stage, table, scores, flagged)
+    at = np.flatnonzero(flagged)
+    times, weight = np.ones(table.height, np.int64), None
+    reason = np.full(table.height, "", dtype=object)
+    if len(at):
+        top = np.argsort(-contributions(at), axis=1, kind="stable")[:, :MOST_REASONS]
+        reason[at] = [told or "far from the others" for told in reasons(rows, flagged, top)]
+        _tell(stage, table, scores, reason, [rows.columns[c] for c in top[:, :1].ravel()], rule)
+    action = stage.get_params(deep=False)["action"]
+    if action == "drop":
+        times[at] = 0
+    elif action == "weight":
+        weight, middle = np.ones(table.height), float(np.median(scores))
+        beyond = np.maximum(scores[at] - middle, 0)
+        share = np.divide(limit - middle, beyond, out=np.ones(len(at)), where=beyond > 0)
+        weight[at] = np.clip(share, 0, 1)
+    return RowPlan(times, weight=weight, reason=reason, score=-scores)
+
+
+def _spared(stage: RowStage, table: Table, scores: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    """Report classes that would lose most of their rows; none loses its least abnormal one."""
+    target = table.role("target")
+    if (
+        target is None
+        or not flagged.any()
+        or kind_of(target.dtype) not in ("categorical", "boolean", "numeric")
+    ):
+        return flagged
+    classes = (
+        pl.DataFrame({"y": target, "out": flagged})
+        .drop_nulls("y")
+        .group_by("y")
+        .agg(pl.len().alias("rows"), pl.col("out").sum())
+    )
+    if classes.height > MOST_CLASSES:
+        return flagged
+    kept = flagged.copy()
+    for label, count, out in classes.sort("y").filter(pl.col("out") > FEW * pl.col("rows")).iter_rows():
+        told = f"{out} of {count} rows of class '{label}' ({out / count:.0%}) lie far from the others: "
+        told += "they may be what the class looks like. Look before you drop them."
+        stage.report("outliers.class", told, out / count, severity="high", n_rows=out)
+        if out == count:
             own = np.flatnonzero((target == label).fill_null(False).to_numpy())
-            if out == count:
-                flagged[own[scores[own].argmin()]] = False
+            kept[own[scores[own].argmin()]] = False
+    return kept
 
-    def _tell(
-        self, table: Table, scores: np.ndarray, reason: np.ndarray, first: list[str], rule: str
-    ) -> None:
-        flagged = reason != ""
-        if not flagged.any():
-            return
-        names, counts = np.unique(first, return_counts=True)
-        often = [str(n) for n in names[np.argsort(-counts, kind="stable")][:MOST_REASONS]]
-        share = float(flagged.mean())
-        self.report_rows(
-            "outliers.rows",
-            f"{int(flagged.sum())} of {len(flagged)} rows ({share:.2%}) lie far from the others ({rule}), "
-            f"most often by {', '.join(map(repr, often))}. "
-            f"The farthest: {reason[np.where(flagged, scores, -np.inf).argmax()]}.",
-            table.ids[flagged],
-            -scores[flagged],
-            score=share,
-            severity="low",
-            columns=tuple(often),
-            remedy={self.key: {"action": "weight"}},
-        )
+
+def _tell(
+    stage: RowStage, table: Table, scores: np.ndarray, reason: np.ndarray, first: list[str], rule: str
+) -> None:
+    flagged = reason != ""
+    names, counts = np.unique(np.array(first, dtype=object), return_counts=True)
+    often = [str(n) for n in names[np.argsort(-counts, kind="stable")][:MOST_REASONS]]
+    by = f", most often by {', '.join(map(repr, often))}" if often else ""
+    share = float(flagged.mean())
+    stage.report_rows(
+        "outliers.rows",
+        f"{int(flagged.sum())} of {len(flagged)} rows ({share:.2%}) lie far from the others ({rule}){by}. "
+        f"The farthest: {reason[np.where(flagged, scores, -np.inf).argmax()]}.",
+        table.ids[flagged],
+        -scores[flagged],
+        score=share,
+        severity="low",
+        columns=tuple(often),
+        # A stage around an estimator cannot be written in a recipe.
+        remedy={stage.key: {"action": "weight"}} if getattr(stage, "recipe", True) else None,
+    )
 
 
 def limit_of(scores: np.ndarray, threshold: float | str) -> tuple[float, str]:
@@ -179,24 +227,18 @@ def limit_of(scores: np.ndarray, threshold: float | str) -> tuple[float, str]:
     return float(third + 1.5 * factor * (third - first)), "above the adjusted boxplot's fence"
 
 
-def rarity(matrix: np.ndarray, categorical: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return how rare the cells of `rows` are in their columns; 0 where a cell is missing.
+def rarity(reading: Reading, matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return how much rarer the cells of `rows` are than those of their column are on average.
+
+    Without the average, a column in which every value is rare, such as a name, would be the reason for
+    each row.
 
     Returns
     -------
     ndarray of shape (len(rows), n_columns), float64
-        The negative logarithm of the share of the values that lie as far out on the same side; for
-        categories, of the share that are the same.
+        In the terms of `tilth.statistics.tails.rarities`.
     """
-    out = np.zeros((len(rows), matrix.shape[1]))
-    for place, column in enumerate(matrix.T):
-        asked, held = column[rows], np.sort(column[~np.isnan(column)])
-        below = np.searchsorted(held, asked, side="right")
-        above = len(held) - np.searchsorted(held, asked, side="left")
-        alike = below + above - len(held) if categorical[place] else np.minimum(below, above)
-        there = ~np.isnan(asked)
-        out[there, place] = -np.log(alike[there] / len(held))
-    return out
+    return np.column_stack([r[rows] - r.mean() for r in rarities(matrix, reading.categories)])
 
 
 def reasons(rows: pl.DataFrame, flagged: np.ndarray, top: np.ndarray) -> list[str]:

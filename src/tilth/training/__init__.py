@@ -1,5 +1,6 @@
 """The one torch trainer, the networks it trains, and what they need from the machine."""
 
+from tilth.training.autoencoder import reconstruct, reconstruction_errors, train_autoencoder
 from tilth.training.losses import LOSSES, cross_entropy, squared_error
 from tilth.training.networks import ACTIVATIONS, Dropout, initialize, mlp
 from tilth.training.runtime import pick_device, seeded, threads
@@ -18,7 +19,10 @@ __all__ = [
     "mlp",
     "outputs",
     "pick_device",
+    "reconstruct",
+    "reconstruction_errors",
     "seeded",
     "squared_error",
     "threads",
+    "train_autoencoder",
 ]

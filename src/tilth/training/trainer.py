@@ -83,6 +83,10 @@ class Trainer:
         to other folds; -1 for one per core, None for torch's own number.
     on_epoch : callable, optional
         Called after each epoch with its number (from 0) and its `Epoch`; returning True stops the training.
+    corrupt : callable, optional
+        Called with the inputs and targets of a batch; returns both as the network is to get them. Training
+        rows are corrupted anew each time they are met, validation rows once for all epochs. It draws from
+        torch's own random numbers, which are seeded.
 
     Attributes
     ----------
@@ -134,6 +138,7 @@ class Trainer:
         random_state: int = 0,
         n_jobs: int | None = 1,
         on_epoch: Callable[[int, Epoch], bool | None] | None = None,
+        corrupt: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
     ) -> None:
         if isinstance(loss, str) and loss not in LOSSES:
             raise UnknownName.among("loss", loss, LOSSES)
@@ -156,6 +161,7 @@ class Trainer:
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.on_epoch = on_epoch
+        self.corrupt = corrupt
 
     def fit(self, X: Any, y: Any = None, weight: Any = None) -> Trainer:
         """Train the network and restore its best weights.
@@ -204,6 +210,9 @@ class Trainer:
             fused=self.device_.type in ("cpu", "cuda"),
         )
         order = torch.Generator().manual_seed(self.random_state)
+        if validation is not None and self.corrupt is not None:
+            X, target = self.corrupt(validation.X, validation.target)
+            validation = Rows(X, target, validation.weight)
         self.history_: list[Epoch] = []
         self.best_epoch_, self.stopped_ = 0, "epochs"
         best_loss, best_weights = math.inf, None
@@ -253,7 +262,10 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
-            loss = (self._losses(training, batch) * training.weight.index_select(0, batch)).mean()
+            X, target = training.X.index_select(0, batch), training.target.index_select(0, batch)
+            if self.corrupt is not None:
+                X, target = self.corrupt(X, target)
+            loss = (self._losses(X, target) * training.weight.index_select(0, batch)).mean()
             loss.backward()
             first, last = _norm(matrices[0]), _norm(matrices[-1])
             norm = torch.nn.utils.clip_grad_norm_(
@@ -274,17 +286,16 @@ class Trainer:
             rate,
         )
 
-    def _losses(self, rows: Rows, batch: Tensor) -> Tensor:
-        X, target = rows.X.index_select(0, batch), rows.target.index_select(0, batch)
+    def _losses(self, X: Tensor, target: Tensor) -> Tensor:
         with _precision(self.device_):
             output = self.network(X)
         return self.loss(output.float(), target)
 
     def _loss_over(self, rows: Rows) -> float:
         self.network.eval()
-        everything = torch.arange(len(rows), device=self.device_)
+        parts = zip(rows.X.split(INFERENCE_ROWS), rows.target.split(INFERENCE_ROWS), strict=True)
         with torch.inference_mode():
-            losses = torch.cat([self._losses(rows, part) for part in everything.split(INFERENCE_ROWS)])
+            losses = torch.cat([self._losses(*part) for part in parts])
             return float((losses.double() * rows.weight).sum() / rows.weight.sum())
 
 
