@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors bench docs clean
+.PHONY: help demo test lint types floors bench pictures docs clean
 
 help:  ## list the goals
 	@awk -F ':.*## *' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ bench: $(READY)  ## every benchmark, in its quick form
 		echo "== $$script"; $(BIN)/python $$script --quick || missed="$$missed $$script"; \
 	done; \
 	test -z "$$missed" || { echo "Missed:$$missed"; exit 1; }
+
+pictures: $(READY)  ## the pictures of the docs, from the stages themselves, into docs/pictures/
+	$(BIN)/python docs/pictures.py
 
 docs: $(READY)  ## the reference pages, into docs/reference/
 	$(BIN)/python docs/build.py

@@ -16,6 +16,7 @@ HEADINGS = (
     *("Learns", "New data", "Training", "Weights", "Cost", "Scaling", "Parameters"),
     *("Findings", "Raises", "Source", "Notes", "Examples"),
 )
+PICTURES = Path(__file__).parent / "pictures"
 KINDS = {
     "ColumnStage": "columns",
     "RowStage": "rows (training only)",
@@ -36,6 +37,8 @@ def page(key: str) -> str:
         f"Class `tilth.{cls.__name__}`; changes {KINDS[kind]}; scaling: {cls.scaling}.",
         "",
     ]
+    if (PICTURES / f"{key}.svg").exists():
+        parts += [f"![What {key} does](../pictures/{key}.svg)", ""]
     parts += ["| parameter | type | default | |", "|---|---|---|---|"]
     for p in parameters_of(cls):
         default = "required" if p["required"] else f"`{p['default']!r}`"

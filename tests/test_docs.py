@@ -24,6 +24,20 @@ def test_the_code_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (tmp_path / "bundle").is_dir()
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_the_code_in_a_guide_runs(page: Path) -> None:
+    scope: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+        exec(compile(block, page.name, "exec"), scope)
+
+
+def test_each_imputer_and_each_outlier_stage_has_a_picture_on_its_page() -> None:
+    for key in keys():
+        if key.startswith(("impute.", "outliers.")):
+            page = (ROOT / "docs" / "reference" / f"{key}.md").read_text(encoding="utf-8")
+            assert f"](../pictures/{key}.svg)" in page, f"run `make pictures docs` for {key}"
+
+
 def test_the_recipe_in_the_readme_is_valid() -> None:
     from tilth.recipes import Recipe
 

@@ -69,12 +69,15 @@ class TilthWarning(UserWarning):
 def nearest(name: str, available: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the closest of `available`, or an empty string."""
     names = [str(candidate) for candidate in available]
-    close = difflib.get_close_matches(str(name), names, n=2, cutoff=0.5)
-    if not close:
-        lowered = {candidate.lower(): candidate for candidate in names}
-        close = [
-            lowered[c] for c in difflib.get_close_matches(str(name).lower(), list(lowered), n=2, cutoff=0.5)
-        ]
+    # As written; then whatever the case; then by the last part alone: 'clip' means 'outliers.clip'.
+    for wanted, known in (
+        (str(name), {n: n for n in names}),
+        (str(name).lower(), {n.lower(): n for n in names}),
+        (str(name).lower(), {n.lower().rpartition(".")[2]: n for n in names if "." in n}),
+    ):
+        close = [known[c] for c in difflib.get_close_matches(wanted, list(known), n=2, cutoff=0.5)]
+        if close:
+            break
     return f" (did you mean {' or '.join(repr(c) for c in close)}?)" if close else ""
 
 

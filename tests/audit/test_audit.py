@@ -12,6 +12,7 @@ import pytest
 import tilth
 from tilth.audit import Audit, audit
 from tilth.errors import ColumnError, DataError, UnknownName
+from tilth.pipeline import Pipeline
 from tilth.pipeline.run import prepare
 from tilth.recipes import Recipe
 from tilth.table import Table
@@ -70,9 +71,10 @@ def test_findings_are_sorted_finite_and_declared_with_a_stage(seen):
 
 def test_the_recipe_holds_what_findings_call_for_in_order(seen):
     keys = [line.key for line in seen.recipe.stages]
-    assert keys[:4] == ["duplicates.exact", "outliers.clip", "impute.simple", "outliers.clip"]
+    assert keys[:4] == ["duplicates.exact", "impute.sentinels", "impute.simple", "outliers.clip"]
     assert keys.index("scale.robust") < keys.index("encode.category") < keys.index("balance.weight")
-    assert seen.recipe.data.null_values == ["?"]
+    assert seen.recipe.stages[1].params == {"values": {"city": ["?"], "age": [999]}}
+    assert seen.recipe.data.null_values == []
     assert seen.recipe.data.row_id == "record"
     assert seen.recipe.data.target == "y"
 
@@ -136,8 +138,34 @@ def test_the_recipe_reads_numbers_behind_a_token_from_any_file(form, tmp_path):
     seen = audit(path, stages=NO_MODEL)
     after = prepare(seen.recipe).after.frame.collect()
     assert after["age"].null_count() == 0 and after["age_missing"].sum() == 15
-    in_memory = audit(frame, stages=NO_MODEL)
-    assert "outliers.clip" not in [line.key for line in in_memory.recipe.stages]
+
+
+def test_the_recipe_uncovers_numbers_behind_a_token_in_memory_too():
+    ages = [str(18 + i * 7 % 83) for i in range(300)] + ["?"] * 9 + ["999"] * 6
+    frame = pl.DataFrame({"age": ages, "b": np.arange(315) * 0.5})
+    seen = audit(frame, stages=NO_MODEL)
+    after = Pipeline(seen.recipe.build()).fit_transform(frame)
+    assert after["age"].dtype == pl.Float64 and after["age_missing"].sum() == 15
+
+
+def test_a_token_in_the_target_is_left_to_the_reader_of_the_file(tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.where(np.arange(300) % 30 == 0, " ?", np.where(rng.random(300) < 0.4, "yes", "no"))
+    frame = pl.DataFrame({"x": rng.normal(size=300), "word": ["a", "b", "-"] * 100, "y": y})
+    frame.write_csv(tmp_path / "data.csv")
+    seen = audit(tmp_path / "data.csv", "y", stages=NO_MODEL)
+    assert {f.columns for f in seen.of("hidden.token")} == {("word",), ("y",)}
+    assert seen.recipe.data.null_values == [" ?"]
+    assert seen.recipe.stages[0].params == {"values": {"word": ["-"]}}
+    assert seen.facts.classes.keys() == {"yes", "no"}
+    assert seen.of("target.missing")[0].n_rows == 10
+    assert set(prepare(seen.recipe).after.y.drop_nulls().unique()) == {"yes", "no"}
+
+
+def test_a_column_with_a_token_and_a_sentinel_is_not_told_again_as_missing():
+    ages = [str(18 + i * 7 % 83) for i in range(300)] + ["?"] * 9 + ["999"] * 6
+    frame = pl.DataFrame({"age": ages, "b": np.arange(315) % 7})
+    assert audit(frame, stages=["impute.simple"]).of("missing.filled") == []
 
 
 def test_a_flat_column_is_never_clipped_to_one_value():
@@ -264,7 +292,7 @@ def test_naughty_names_and_values_survive():
 def test_progress_tells_each_step(faulty):
     steps = []
     audit(faulty, "y", stages=NO_MODEL, progress=steps.append)
-    assert steps == ["reading", "columns", "pairs of columns", *NO_MODEL]
+    assert steps == ["reading", "columns", "pairs of columns", "missing values", *NO_MODEL]
 
 
 def test_the_function_stays_callable_whatever_is_imported_first():

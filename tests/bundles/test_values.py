@@ -15,7 +15,9 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 from tilth.bundles.values import TAG, Parts, decode, encode
 from tilth.core.finding import Finding
-from tilth.errors import BundleError
+from tilth.core.stage import ColumnStage
+from tilth.errors import BundleError, UnknownName
+from tilth.stages import stage
 from tilth.stages.reading import Reading
 from tilth.statistics import Statistics
 from tilth.table import Selector
@@ -231,3 +233,25 @@ def test_tags_that_hold_what_they_should_not_raise_what_reading_catches(value, e
     assert issubclass(error, BundleError) or issubclass(error, _BROKEN)
     with pytest.raises(error):
         decode(value, Parts(arrays=[np.arange(1)]))
+
+
+def test_a_fitted_stage_comes_back_with_what_it_learned():
+    rows = pl.DataFrame({"a": [1.0, None, 5.0], "b": ["x", None, "x"]})
+    one = stage("impute.simple", numeric="mean", indicator=True, on=["a"]).fit(rows)
+    two = round_trip({"inside": [one]})["inside"][0]
+    assert type(two) is type(one)
+    assert two.get_params() == one.get_params()
+    assert two.transform(rows).equals(one.transform(rows))
+
+
+def test_a_stage_of_code_of_ones_own_or_of_an_unknown_key_is_refused():
+    class Mine(ColumnStage):
+        pass
+
+    with pytest.raises(BundleError, match="is code of your own"):
+        round_trip(Mine())
+    with pytest.raises(UnknownName, match=r"impute\.simpel"):
+        decode({TAG: "stage", "of": {"key": "impute.simpel", "params": {}, "state": {}}}, Parts())
+    with pytest.raises(BundleError, match="not the name of something learned"):
+        state = {"key": "impute.simple", "params": {}, "state": {"change": 1}}
+        decode({TAG: "stage", "of": state}, Parts())

@@ -14,6 +14,7 @@ import tilth
 from tilth.cli import main
 from tilth.errors import TilthWarning
 from tilth.recipes import Recipe
+from tilth.recipes.line import Line
 from tilth.stages import find, keys
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
@@ -78,7 +79,7 @@ def test_audit_prints_findings_and_a_recipe_that_reads_back(folder, capsys):
     assert out.startswith("people.csv: 120 rows, 3 features, target 'paid'")
     assert "'?'" in out
     text = out.split("Proposed recipe:\n\n")[1]
-    assert Recipe.from_text(text).data.null_values == ["?"]
+    assert Recipe.from_text(text).stages[0] == Line("impute.sentinels", {"values": {"city": ["?"]}})
 
 
 def test_audit_as_json_is_the_audit(folder, capsys):

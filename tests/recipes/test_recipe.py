@@ -350,7 +350,7 @@ def test_the_schema_holds_every_section_stage_and_parameter():
     clip = one["properties"]["outliers.clip"]["anyOf"][0]
     assert set(clip["properties"]) == set(inspect.signature(OutliersClip).parameters)
     assert clip["additionalProperties"] is False
-    assert clip["properties"]["method"]["enum"] == ["iqr", "mad", "sigma", "quantile", "range"]
+    assert clip["properties"]["method"]["enum"] == ["iqr", "adjusted", "mad", "sigma", "quantile", "range"]
     assert clip["properties"]["share"]["maximum"] == 0.5
     assert "share beyond each bound" in clip["properties"]["share"]["description"].lower()
     json.dumps(schema, allow_nan=False)

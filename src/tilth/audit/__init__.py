@@ -4,7 +4,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from tilth.audit import columns, hidden, looking, pairs, target
+from tilth.audit import causes, columns, hidden, imputation, looking, missing, pairs, target
 from tilth.audit.auditing import audit
 from tilth.audit.looking import LOOKERS
 from tilth.audit.result import Audit, Facts
@@ -14,6 +14,9 @@ FINDS: dict[str, str] = {
     **hidden.FINDS,
     **columns.FINDS,
     **pairs.FINDS,
+    **missing.FINDS,
+    **causes.FINDS,
+    **imputation.FINDS,
     **looking.FINDS,
 }
 """Every finding that the audit's own checks may report; those of the stages stand in their `finds`."""

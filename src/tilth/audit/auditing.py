@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
+from tilth.audit import causes, hidden, missing, pairs
 from tilth.audit import columns as column_checks
-from tilth.audit import hidden, pairs
 from tilth.audit import target as target_checks
 from tilth.audit.column import Column
-from tilth.audit.looking import LOOKERS, guarded, labeled, look, looker, uncover, without
+from tilth.audit.imputation import IMPUTERS, methods
+from tilth.audit.looking import LOOKERS, guarded, labeled, look, looker, without
 from tilth.audit.propose import propose
 from tilth.audit.result import Audit, Facts, by_severity
 from tilth.core import Finding, RowStage, Stage
 from tilth.errors import DataError
+from tilth.stages.trial import Line
 from tilth.statistics import uniform
 from tilth.table import ROW, Table, read
 
@@ -35,6 +39,7 @@ def audit(
     group: str | None = None,
     null_values: Sequence[str] = (),
     stages: Sequence[str | Stage] | None = None,
+    imputers: Sequence[Line] = IMPUTERS,
     probe: str = "linear",
     max_rows: int | None = 50_000,
     random_state: int = 0,
@@ -55,6 +60,9 @@ def audit(
     stages : sequence of str or Stage, optional
         Which stages look, by key or made by you; by default `LOOKERS`. They report, whatever their
         ``action``.
+    imputers : sequence of str or dict
+        Recipe lines of what may fill missing cells, the simplest first: they are tried on cells that are
+        known, and the one that recovers them best is proposed. None of them: `impute.simple` is.
     probe : {'linear', 'boosting', 'mlp'}
         The model that judges labels, for stages with such a choice.
     max_rows : int or None
@@ -84,8 +92,8 @@ def audit(
     >>> import polars as pl
     >>> ages = pl.DataFrame({"age": [str(a) for a in range(20, 45)] + ["?"] * 5, "paid": [0, 1, 1] * 10})
     >>> found = audit(ages, "paid")
-    >>> found.of("hidden.token")[0].columns, found.proposed["data"]["null_values"]
-    (('age',), ['?'])
+    >>> found.of("hidden.token")[0].columns, found.proposed["stages"][0]
+    (('age',), {'impute.sentinels': {'values': {'age': ['?']}}})
     """
     start = time.perf_counter()
     tell = progress or (lambda _: None)
@@ -97,21 +105,26 @@ def audit(
     findings: list[Finding] = []
     table = _sampled(table, rows, max_rows, random_state, findings)
     tell("columns")
-    findings += _each([*_columns(table), *_target(table)], (hidden.tokens,))
-    # What hides behind '?' is looked at as the proposed recipe would read it: ages with a gap, not words.
-    uncovered = uncover(table, findings)
-    marks = _each(_columns(uncovered), (hidden.sentinels, hidden.zeros))
+    marks = hidden.look(table)
     findings += marks
-    uncovered = uncover(uncovered, marks)
+    # What hides behind '?' is looked at as the proposed recipe would have it: ages with a gap, not words.
+    uncovered = hidden.uncover(table, marks)
     columns, y = _columns(uncovered), next(iter(_target(uncovered)), None)
     findings += _each(columns, column_checks.CHECKS)
     findings += _each(_target(uncovered), (target_checks.target, column_checks.variants))
     tell("pairs of columns")
     findings += _pairs(uncovered, columns, y)
+    tell("missing values")
+    findings += _missing(uncovered, y, random_state)
+    useless = [c for f in findings if f.kind in ("column.id", "text.free") for c in f.columns]
+    trial = lambda: methods(uncovered, useless, imputers, random_state)
+    findings += guarded("the trial of imputers", trial)
     seen = _stages(uncovered, findings, y, stages, probe, random_state, tell)
-    told = {f.columns: f.n_rows for f in findings if f.kind in ("hidden.token", "hidden.sentinel")}
+    told = Counter[tuple[str, ...]]()
+    for finding in marks:
+        told[finding.columns] += finding.n_rows if finding.kind in hidden.SURE else 0
     # That a column misses the cells whose disguise was just reported is no further news.
-    findings += [f for f in seen if f.kind != "missing.filled" or told.get(f.columns) != f.n_rows]
+    findings += [f for f in seen if f.kind != "missing.filled" or told[f.columns] != f.n_rows]
     facts = _facts(data, rows, uncovered, y, time.perf_counter() - start)
     findings = list(by_severity(findings))
     proposal = propose(findings, facts, known, pairs.chance_copies([*columns, *([y] if y else [])]))
@@ -177,6 +190,20 @@ def _pairs(table: Table, columns: Sequence[Column], y: Column | None) -> list[Fi
     if y is not None and y.distinct > 1:
         classes = target_checks.is_classes(y)
         found += guarded("the check 'given_away'", lambda: pairs.given_away(columns, y, classes))
+    return found
+
+
+def _missing(table: Table, y: Column | None, seed: int) -> list[Finding]:
+    gaps = missing.Gaps.of(table)
+    found = list(missing.shares(table, gaps))
+    found += guarded("the check of what is missing together", lambda: missing.pattern(gaps))
+    # Thin matrices again: threads would wait for one another far longer than they work.
+    with threadpool_limits(1, user_api="blas"):
+        found += guarded("the check 'reasons'", lambda: causes.reasons(table, gaps, seed))
+        found += guarded("the check 'little'", lambda: causes.little(table, gaps, seed))
+    if y is not None and y.distinct > 1:
+        classes = target_checks.is_classes(y)
+        found += guarded("the check 'label'", lambda: causes.label(gaps, y, classes, seed))
     return found
 
 

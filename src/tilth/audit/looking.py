@@ -84,36 +84,6 @@ def guarded(
         ]
 
 
-def uncover(table: Table, findings: Sequence[Finding]) -> Table:
-    """Return the table with the disguised missing values made null, as the proposed recipe would have it.
-
-    What is then looked at is the data behind the disguise: a column of ages with one '?' is a column
-    of numbers with a gap.
-    """
-    changes = []
-    for finding in findings:
-        name, remedy = (finding.columns or ("",))[0], finding.remedy or {}
-        if finding.kind == "hidden.token":
-            changes.append(_without_tokens(table, name, remedy["data"]["null_values"]))
-        elif finding.kind == "hidden.sentinel":
-            low, high = remedy["outliers.clip"]["value_range"]
-            inside = pl.col(name) < high if low is None else pl.col(name) > low
-            changes.append(pl.when(inside).then(pl.col(name)).alias(name))
-    # One after the other: a column may have a sentinel at both ends.
-    frame = table.frame
-    for change in changes:
-        frame = frame.with_columns(change)
-    return table.with_frame(frame).collect() if changes else table
-
-
-def _without_tokens(table: Table, name: str, tokens: Sequence[str]) -> pl.Expr:
-    text = pl.col(name).cast(pl.String)
-    left = pl.when(text.is_in(tokens)).then(None).otherwise(text)
-    number = left.str.strip_chars().cast(pl.Float64, strict=False)
-    lost = table.frame.select(number.null_count() - left.null_count()).collect().item()
-    return (left if lost else number).alias(name)
-
-
 def without(table: Table, names: Sequence[str]) -> Table:
     """Return the table without some features."""
     kept = [c for c in table.frame.collect_schema().names() if c not in names]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tilth.audit import hidden
 from tilth.audit.result import Facts, numbered
 from tilth.audit.target import IMBALANCED
 from tilth.core.finding import Finding
@@ -68,18 +69,19 @@ def propose(
     # Equal rows of a table of few values are people who answered alike, not copies.
     if (found := of("duplicates.exact")) and found[0].n_rows > 10 * chance_copies:
         made.stage("duplicates.exact", found[0].message)
-    # Only a file is read with `null_values`: in memory these columns are text when the stages see them.
-    text = set() if "path" in roles else {f.columns[0] for f in of("hidden.token")}
-    for finding in [*of("column.infinite"), *of("hidden.sentinel")]:
-        if finding.columns[0] in text:
-            continue
+    _hidden(made, findings, facts.target)
+    for finding in of("column.infinite"):
         made.stage("outliers.clip", finding.message, **(finding.remedy or {})["outliers.clip"])
     if facts.missing:
         cells, width = sum(facts.missing.values()), len(facts.missing)
         where = "1 column" if width == 1 else f"{width} columns"
         reason = f"{cells} missing cells in {where}; whether a cell was missing is kept."
-        made.stage("impute.simple", reason, indicator=True)
-    if far := [f for f in of("outliers.values") if MANY <= f.score <= TOO_MANY and f.columns[0] not in text]:
+        key, parameters = "impute.simple", {"indicator": True}
+        if tried := of("impute.choice"):
+            ((key, parameters),) = (tried[0].remedy or {}).items()
+            reason += f" {tried[0].message.partition(';')[0].rstrip('.')}."
+        made.stage(key, reason, **parameters)
+    if far := [f for f in of("outliers.values") if MANY <= f.score <= TOO_MANY]:
         columns = sorted({c for f in far for c in f.columns})
         cells = sum(f.n_rows for f in far)
         where = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
@@ -97,15 +99,12 @@ def propose(
 
 
 def _data(made: Proposal, of: Any, roles: dict[str, Any]) -> None:
-    tokens = of("hidden.token")
-    values = list(dict.fromkeys(v for f in tokens for v in f.remedy["data"]["null_values"]))
-    given = [v for v in roles.get("null_values", []) if v not in values]
-    if values:
-        columns = ", ".join(f"'{f.columns[0]}'" for f in tokens[:5])
-        more = f" and {len(tokens) - 5} more" if len(tokens) > 5 else ""
-        cells = sum(f.n_rows for f in tokens)
-        reason = f"{cells} cells of {columns}{more} hold these instead of a value."
-        made.put("null_values", [*given, *values], reason)
+    for finding in of("hidden.token"):
+        if "data" in finding.remedy:
+            # In the target: stages leave labels alone, so that it must be read without.
+            values = finding.remedy["data"]["null_values"]
+            given = [v for v in roles.get("null_values", []) if v not in values]
+            made.put("null_values", [*given, *values], finding.message)
     ids = [f for f in of("column.id") if f.remedy]
     if len(ids) == 1:
         # Two such columns leave open which of them is the key; that is for people to say.
@@ -113,6 +112,16 @@ def _data(made: Proposal, of: Any, roles: dict[str, Any]) -> None:
     kinds = {f.columns[0]: "text" for f in of("text.free")}
     if kinds:
         made.put("kinds", kinds, "Sentences, not categories.")
+
+
+def _hidden(made: Proposal, findings: Sequence[Finding], target: str | None) -> None:
+    values = hidden.values(findings, target)
+    if values:
+        names = [f"'{name}'" for name in values]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        cells = sum(f.n_rows for f in findings if f.kind in hidden.SURE and f.columns != (target,))
+        reason = f"{cells} cells of {', '.join(names[:5])}{more} hold these instead of a value."
+        made.stage(hidden.STAGE, reason, values=values)
 
 
 def _numbers(made: Proposal, of: Any, features: dict[str, str]) -> None:

@@ -72,6 +72,10 @@ class Stage(BaseEstimator):
         """Tell whether the stage changes anything, or only reports."""
         return getattr(self, "action", None) != "report"
 
+    def concrete(self) -> Stage:
+        """Return the stage that a recipe should name for this fitted one: another, if it chose another."""
+        return self
+
     def report(self, kind: str, message: str, score: float, **more: Any) -> None:
         """Add a finding; its kind must be declared in `finds`."""
         self._add(Finding(kind, message, score, stage=self.key, **more))

@@ -344,12 +344,15 @@ class Pipeline(Steps):
     def to_recipe(self, **sections: Any) -> Recipe:
         """Return the recipe of the stages; the model is not part of it.
 
+        Once the pipeline is fitted, a stage that chose among others is written as the one it chose.
+
         Parameters
         ----------
         **sections
             The other sections: data, loader, bench, output.
         """
-        return Recipe.of(self.stages_named(), **sections)
+        came_to = {n: made for n, s in getattr(self, "stages_", ()) if (made := s.concrete()) is not s}
+        return Recipe.of([(n, came_to.get(n, s)) for n, s in self.stages_named()], **sections)
 
     @classmethod
     def from_recipe(cls, recipe: Recipe | str | Path) -> Pipeline:

@@ -40,6 +40,7 @@ class RunResult:
     test : Table or None
         The test rows as transformed.
     recipe : Recipe
+        What was carried out: a stage that chose among others is the one it chose.
     out : Path or None
         The folder that was written.
     """
@@ -129,6 +130,8 @@ def prepare(
     pipeline = Pipeline(recipe.build())
     _, done = pipeline._fit(training, None, None, None, tell)
     transformed = None if test is None else pipeline.transform(test)
+    if any(stage.concrete() is not stage for _, stage in pipeline.stages_):
+        recipe = pipeline.to_recipe(**recipe.told())
     return RunResult(pipeline, training, done.table, transformed, recipe)
 
 

@@ -209,11 +209,11 @@ def test_columns_are_taken_in_the_order_asked_for():
 def test_rounds_end_where_nothing_changes_any_more():
     rows = linear(200, 4, 0.1)[1]
     stage = ImputeIterative(model="Ridge", max_iter=60, tolerance=1e-3).fit(rows)
-    assert 2 <= stage.rounds_ < 60 and len(stage.steps_) == 4 * stage.rounds_
-    assert ImputeIterative(model="linear", tolerance=1e-8).fit(rows).rounds_ > (
-        ImputeIterative(model="linear", tolerance=1e-1).fit(rows).rounds_
+    assert 2 <= stage.n_iter_ < 60 and len(stage.steps_) == 4 * stage.n_iter_
+    assert ImputeIterative(model="linear", tolerance=1e-8).fit(rows).n_iter_ > (
+        ImputeIterative(model="linear", tolerance=1e-1).fit(rows).n_iter_
     )
-    assert ImputeIterative(model="linear", max_iter=2, tolerance=1e-9).fit(rows).rounds_ == 2
+    assert ImputeIterative(model="linear", max_iter=2, tolerance=1e-9).fit(rows).n_iter_ == 2
 
 
 def test_models_learn_from_a_sample_that_the_seed_chooses():

@@ -210,7 +210,7 @@ class ImputeIterative(Imputer):
         )
         # As plain arrays, which a bundle holds.
         self.gaussian_ = {"mean": gaussian.mean, "covariance": gaussian.covariance, "scale": gaussian.scale}
-        self.rounds_ = gaussian.iterations
+        self.n_iter_ = gaussian.iterations
 
     def _standard(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation of columns of numbers; 0 and 1 for the others."""
@@ -235,7 +235,7 @@ class ImputeIterative(Imputer):
                 step = self._step(chain, number, column, matrix, gapped, filled)
                 self.steps_.append(step)
                 self._act(chain, step, missing[:, column], gapped, filled)
-            self.rounds_ = number + 1
+            self.n_iter_ = number + 1
             if self._change(before, filled, missing) < self.tolerance:
                 break
 
