@@ -36,8 +36,9 @@ class ImputeAuto(ColumnStage):
         row most like it. Each candidate learns from what is left and fills them. A column's loss is the
         root mean square error over its standard deviation (numbers and dates, held to their middle 98%),
         or the share of wrong cells (categories); a candidate's is the mean over the columns, weighted by
-        their missing cells, and over both ways of hiding. The smallest loss wins; an earlier, simpler candidate is taken where
-        it is behind by less than one standard error and 1% of the loss. It then learns from all rows.
+        their missing cells, and over both ways of hiding. The smallest loss wins; an earlier, simpler
+        candidate is taken where it is behind by less than one standard error and 1% of the loss. It then
+        learns from all rows.
     New data
         As the chosen method does it.
     Training
