@@ -45,7 +45,10 @@ def quality_bars(quick: bool, figures: dict[str, Any]) -> list[Bar]:
         raise SystemExit("no set is there; see benchmarks/requirements.txt")
     table = pl.DataFrame(lines, infer_schema_length=None)
     near, told = near_best(table)
-    figures["quality"] = {"near_best": near.to_dicts(), "lines": lines}
+    rounded = near.with_columns(pl.col(pl.Float64).round(4))
+    seconds = table.group_by("method", maintain_order=True).agg(pl.col("seconds").median().round(3))
+    figures["quality"] = {"cells": rounded.to_dicts(), "median_seconds": dict(seconds.iter_rows())}
+    figures["quality"] |= {"nrmse": _by(table, "nrmse"), "accuracy": _by(table, "accuracy")}
     if not quick:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "impute.md").write_text(told, encoding="utf-8")
@@ -233,3 +236,9 @@ def markdown(near: pl.DataFrame, table: pl.DataFrame, names: Sequence[str]) -> s
 def _cellwise(near: pl.DataFrame, name: str) -> str:
     ratio = (near[name] / near["best"]).mean()
     return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def _by(table: pl.DataFrame, measure: str) -> dict[str, float | None]:
+    """Return the mean of a measure over all cells, per method."""
+    means = table.group_by("method", maintain_order=True).agg(pl.col(measure).mean().round(4))
+    return dict(means.iter_rows())
