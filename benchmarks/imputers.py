@@ -240,5 +240,6 @@ def _cellwise(near: pl.DataFrame, name: str) -> str:
 
 def _by(table: pl.DataFrame, measure: str) -> dict[str, float | None]:
     """Return the mean of a measure over all cells, per method."""
-    means = table.group_by("method", maintain_order=True).agg(pl.col(measure).cast(pl.Float64).mean().round(4))
+    mean = pl.col(measure).cast(pl.Float64).mean().round(4)
+    means = table.group_by("method", maintain_order=True).agg(mean)
     return dict(means.iter_rows())
