@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bars import Bar, conclude
+from containers import contained
 
 
 class Task(NamedTuple):
@@ -173,20 +174,6 @@ def make(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     truth = X[gaps]
     X[gaps] = np.nan
     return X, truth
-
-
-def contained(X: np.ndarray, form: str) -> Any:
-    """Return the data in the container to be measured."""
-    if form == "numpy":
-        return X
-    names = [f"c{i}" for i in range(X.shape[1])]
-    if form == "pandas":
-        import pandas as pd
-
-        return pd.DataFrame(X, columns=names)
-    import polars as pl
-
-    return pl.DataFrame({name: X[:, i] for i, name in enumerate(names)}, nan_to_null=True)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from bars import Bar, conclude
+from containers import contained
 
 FORMS = ("numpy", "pandas", "polars")
 GOAL = {"numpy": 3.0, "pandas": 5.0, "polars": 5.0}
@@ -116,20 +117,6 @@ def make(rows: int) -> np.ndarray:
         block = X[start : start + 50_000]
         block[rng.random(block.shape) < 0.1] = np.nan
     return X
-
-
-def contained(X: np.ndarray, form: str) -> Any:
-    """Return the data in the container to be measured."""
-    if form == "numpy":
-        return X
-    names = [f"c{i}" for i in range(X.shape[1])]
-    if form == "pandas":
-        import pandas as pd
-
-        return pd.DataFrame(X, columns=names)
-    import polars as pl
-
-    return pl.DataFrame({name: X[:, i] for i, name in enumerate(names)}, nan_to_null=True)
 
 
 def tilth_pipeline(X: Any) -> Any:

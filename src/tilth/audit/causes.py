@@ -92,7 +92,7 @@ def _told(gaps: Gaps, answers: Sequence[tuple[list[int], Dependence, float]]) ->
             f"{quoted(names)} {verb} not MCAR: where {it} missing depends on {on} (out-of-fold AUC "
             f"{answer.auc:.2f}, permutation p = {p:.3f} given the fitted models)."
         )
-        remedy = {"impute.iterative": {"indicator": True, "on": names}}
+        remedy = {"impute.iterative": {"indicator": True}}
         yield finding("missing.depends", message, answer.auc, names, int(counts[block[0]]), remedy, "low")
     if open_:
         names = [name for block, *_ in open_ for name in block]

@@ -22,6 +22,9 @@ FINDS = {
     "missing.monotone": "whoever misses one column misses all later ones, as people who leave a study",
 }
 
+FROM_OTHERS: dict = {"impute.iterative": {}}
+"""The remedy that fills gaps from all other columns: `on` would also leave out those that tell."""
+
 MOSTLY = 0.6
 """Beyond this share a column is filled with more guesses than values."""
 
@@ -152,8 +155,7 @@ def pattern(gaps: Gaps) -> Iterator[Finding]:
                 f"{quoted(names)} are missing together: {int(every)} rows miss all of them, "
                 f"{every / some:.0%} of the rows that miss any. One indicator is enough for all."
             )
-            remedy = {"impute.iterative": {"on": names}}
-            yield finding("missing.together", message, every / some, names, int(every), remedy)
+            yield finding("missing.together", message, every / some, names, int(every), FROM_OTHERS)
     told = np.zeros(gaps.together.shape, dtype=bool)
     for chain in _components(gaps.linked & (gaps.correlation > 0)):
         if found := _monotone(gaps, chain):
@@ -181,7 +183,7 @@ def _linked(gaps: Gaps, linked: np.ndarray) -> Iterator[Finding]:
     names = list(dict.fromkeys(gaps.names[i] for pair in pairs for i in pair))
     rows = int((gaps.missing[:, [gaps.names.index(c) for c in names]].sum(axis=1) > 1).sum())
     score = float(abs(phi[tuple(pairs[0])]))
-    yield finding("missing.linked", message, score, names, rows, {"impute.iterative": {"on": names}})
+    yield finding("missing.linked", message, score, names, rows, FROM_OTHERS)
 
 
 def _monotone(gaps: Gaps, chain: Sequence[int]) -> Finding | None:
@@ -202,8 +204,7 @@ def _monotone(gaps: Gaps, chain: Sequence[int]) -> Finding | None:
         f"{quoted(names)} is missing, those after it are too, as when people leave a study."
     )
     # Each column can be filled from those that are filled before it: one round is all it takes.
-    remedy = {"impute.iterative": {"on": names}}
-    return finding("missing.monotone", message, share, names, int(some.sum()), remedy)
+    return finding("missing.monotone", message, share, names, int(some.sum()), FROM_OTHERS)
 
 
 def asked_about(gaps: Gaps, known: np.ndarray | None = None) -> list[list[int]]:

@@ -250,11 +250,16 @@ def reasons(rows: pl.DataFrame, flagged: np.ndarray, top: np.ndarray) -> list[st
     flagged : ndarray of shape (n_rows,), bool
     top : ndarray of shape (n_flagged, n_reasons), int
         The columns to name, the one that tells most first.
+
+    Returns
+    -------
+    list of str
+        Empty where a row has none of these cells.
     """
     out, others = rows.filter(flagged), rows.filter(~flagged)
     cells = {place: _cells(out.to_series(place), others.to_series(place)) for place in np.unique(top)}
     told = ([cells[place][row] for place in places] for row, places in enumerate(top))
-    return ["; ".join(filter(None, parts)) or "no known cell of it alone" for parts in told]
+    return ["; ".join(filter(None, parts)) for parts in told]
 
 
 def _cells(out: pl.Series, others: pl.Series) -> list[str]:
