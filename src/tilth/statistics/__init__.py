@@ -6,6 +6,7 @@ and from a cluster.
 """
 
 from tilth.statistics.asked import Statistics
+from tilth.statistics.confident import confident_joint, find_label_issues, label_quality, share_right
 from tilth.statistics.counts import Counts
 from tilth.statistics.draws import hash_rows, key_of, new_ids, uniform
 from tilth.statistics.extremes import Extremes
@@ -27,10 +28,14 @@ __all__ = [
     "Quantiles",
     "Sample",
     "Statistics",
+    "confident_joint",
+    "find_label_issues",
     "hash_rows",
     "key_of",
+    "label_quality",
     "little_test",
     "medcouple",
     "new_ids",
+    "share_right",
     "uniform",
 ]
