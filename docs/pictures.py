@@ -1,4 +1,4 @@
-"""Draw what each imputer and each outlier stage does, from the stage itself, into docs/pictures.
+"""Draw what stages do, from the stages themselves, into docs/pictures.
 
 python docs/pictures.py [KEY ...]     (by default all that have a picture)
 """
@@ -143,11 +143,31 @@ def marks(key: str, axes: Axes) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
+def doubted(key: str, axes: Axes) -> None:
+    """Draw the handwritten digits whose label is least believed."""
+    from sklearn.datasets import load_digits
+
+    pixels, digit = load_digits(return_X_y=True)
+    X = pl.DataFrame(pixels, schema=[f"p{place}" for place in range(64)])
+    stage = tilth.stage(key, probe="linear", action="report").fit(X, digit)
+    judged = stage.judgment_["probabilities"]
+    canvas = np.full((26, 84), np.nan)
+    for place, row in enumerate(np.argsort(stage.plan_.score, kind="stable")[:12]):
+        top, left = 13 * (place // 6), 14 * (place % 6) + 3
+        canvas[top : top + 8, left : left + 8] = pixels[row].reshape(8, 8)
+        said = f"{digit[row]}, looks like {judged[row].argmax()}"
+        axes.text(left + 3.5, top + 9.4, said, ha="center", va="center", fontsize=7)
+    axes.imshow(canvas, cmap="gray_r")
+    axes.axis("off")
+    axes.set_title(f"{key}: the least believed of {len(digit)} labels")
+
+
 PICTURES: dict[str, Callable[[str, Axes], None]] = {
     "outliers.clip": clipped,
     "impute.drop": shares,
     "impute.drop_rows": shares,
     "impute.sentinels": marks,
+    "labels.clean": doubted,
 }
 
 

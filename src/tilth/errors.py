@@ -40,6 +40,10 @@ class TypeMismatch(DataError, TypeError):
     """Rows or cells are of a type that is no data: pass numbers, texts, dates, or a dense table of them."""
 
 
+class LeakageError(DataError):
+    """Rows that are to test something were learned from before: hold them out first, then fit."""
+
+
 class RecipeError(TilthError, ValueError):
     """A recipe is not valid: the message names file, line, field and the nearest valid word."""
 

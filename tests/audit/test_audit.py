@@ -292,7 +292,7 @@ def test_naughty_names_and_values_survive():
 def test_progress_tells_each_step(faulty):
     steps = []
     audit(faulty, "y", stages=NO_MODEL, progress=steps.append)
-    assert steps == ["reading", "columns", "pairs of columns", "missing values", *NO_MODEL]
+    assert steps == ["reading", "columns", "pairs of columns", "leaks", "missing values", *NO_MODEL]
 
 
 def test_the_function_stays_callable_whatever_is_imported_first():

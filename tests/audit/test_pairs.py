@@ -51,31 +51,6 @@ def test_correlation_holds_for_huge_values():
     assert [f.columns for f in pairs.correlated(some)] == [("x", "y"), ("x", "z"), ("y", "z")]
 
 
-def test_a_feature_made_from_the_target_gives_it_away():
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, 500)
-    some = columns(
-        leak=y * 10 + rng.random(500), word=np.where(y, "in", "out"), fair=y + rng.normal(size=500)
-    )
-    target = Column("y", "numeric", pl.Series("y", y), np.arange(500, dtype=np.uint64))
-    assert {f.columns[0] for f in pairs.given_away(some, target, True)} == {"leak", "word"}
-
-
-def test_a_feature_of_one_value_per_row_gives_nothing_away():
-    rng = np.random.default_rng(0)
-    some = columns(name=[f"n{i}" for i in range(300)])
-    target = Column("y", "numeric", pl.Series("y", rng.integers(0, 2, 300)), np.arange(300, dtype=np.uint64))
-    assert found(pairs.given_away, some, target, True) == []
-
-
-def test_explained_variance_for_numbers():
-    rng = np.random.default_rng(0)
-    y = rng.normal(size=800)
-    some = columns(same=y * 2 + 1, noise=rng.normal(size=800), half=y + rng.normal(size=800))
-    target = Column("y", "numeric", pl.Series("y", y), np.arange(800, dtype=np.uint64))
-    assert {f.columns[0] for f in pairs.given_away(some, target, False)} == {"same"}
-
-
 def test_chance_copies_match_a_count_by_hand():
     some = columns(a=[0, 0, 1, 1], b=["u", "v", "u", "v"])
     assert pairs.chance_copies(some) == pytest.approx(0.5 * 0.5 * 4 * 3 / 2)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench.planted import Adds, Loses, Needs, NoOp, gaussian
 from tilth.bench import ablate
-from tilth.bench.arms import LeakError
+from tilth.bench.arms import RowsChanged
 from tilth.errors import StageError
 from tilth.stages.outliers.clip import OutliersClip
 
@@ -54,5 +54,5 @@ def test_a_pipeline_that_cannot_run_as_a_whole_is_an_error(damaged):
 
 
 def test_a_leak_is_an_error_even_where_an_arm_may_fail(damaged):
-    with pytest.raises(LeakError):
+    with pytest.raises(RowsChanged):
         ablate([NoOp(), Loses()], *damaged, probes=["linear"], n_jobs=1)

@@ -27,7 +27,7 @@ from tests.bench.planted import (
     gaussian,
 )
 from tilth.bench import compare
-from tilth.bench.arms import LeakError
+from tilth.bench.arms import RowsChanged
 from tilth.bench.statistics import corrected_t
 from tilth.errors import DataError, StageError, UnknownName
 from tilth.pipeline import Pipeline
@@ -155,7 +155,7 @@ def test_groups_never_straddle_train_and_test():
 @pytest.mark.parametrize("stage", [Loses(), Turns()])
 def test_a_stage_that_changes_test_rows_is_refused(stage):
     X, y = gaussian(200)
-    with pytest.raises(LeakError, match="'after' arm changed the test rows"):
+    with pytest.raises(RowsChanged, match="'after' arm changed the test rows"):
         compare(None, [stage], X, y, **ALONE, repeats=1)
 
 

@@ -114,3 +114,60 @@ def test_fingerprint_sees_every_cell_the_order_and_the_names():
         frame.with_columns(v=pl.Series([[1.0, 2.0], [3.0, 4.0], None])),
     ]
     assert len({known, *map(fingerprint, others)}) == 6
+
+
+# --- near copies ------------------------------------------------------------------------------------
+
+
+def _near(rows=300, copies=30, jitter=1e-3):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(rows, 6))
+    return np.vstack([X, X[:copies] + jitter * rng.normal(size=(copies, 6))])
+
+
+def test_near_copies_form_one_unit_and_are_told():
+    X = _near()
+    found = units_of(Table.of(X, np.arange(330) % 2), 5)
+    assert (found.codes[:30] == found.codes[300:]).all()
+    assert len(np.unique(found.codes)) == 300
+    assert [(f.kind, f.n_rows) for f in found.findings] == [("bench.near_together", 30)]
+
+
+def test_rows_that_are_merely_alike_stay_apart():
+    rng = np.random.default_rng(0)
+    frames = [
+        pl.DataFrame({"a": rng.normal(size=2000), "b": rng.normal(size=2000)}),
+        pl.DataFrame({f"i{j}": rng.integers(0, 5, 2000) for j in range(8)}),
+        pl.DataFrame({f"c{j}": rng.choice(["u", "v", "w"], 2000) for j in range(9)}),
+    ]
+    for X in frames:
+        found = units_of(Table.of(X, np.arange(2000) % 2), 5)
+        tied = sum(f.n_rows for f in found.findings if f.kind == "bench.near_together")
+        assert tied <= 10, X.columns
+
+
+def test_other_categories_and_other_gaps_are_no_near_copies():
+    X = pl.DataFrame(_near(), schema=[f"x{j}" for j in range(6)])
+    other = X.with_columns(c=pl.Series(["u"] * 300 + ["v"] * 30))
+    assert units_of(Table.of(other, np.arange(330) % 2), 5).findings == []
+    holed = X.with_columns(pl.when(pl.int_range(330) >= 300).then(None).otherwise("x0").alias("x0"))
+    assert units_of(Table.of(holed, np.arange(330) % 2), 5).findings == []
+
+
+def test_near_copies_tie_groups_together_and_the_order_of_rows_does_not_matter():
+    X, groups = _near(), np.append(np.arange(300) // 3, 200 + np.arange(30) // 3)
+    ids = np.arange(330, dtype=np.uint64)
+    found = units_of(Table.of(X, np.arange(330) % 2, groups=groups), 5)
+    assert found.codes[0] == found.codes[2] == found.codes[300]
+    turn = np.random.default_rng(1).permutation(330)
+    frame = pl.DataFrame(X).with_columns(__row__=pl.Series(ids))[turn]
+    turned = units_of(Table.of(frame, (np.arange(330) % 2)[turn], groups=groups[turn]), 5)
+    same = lambda codes: codes[:, None] == codes[None, :]
+    assert (same(turned.codes) == same(found.codes[turn])).all()
+
+
+def test_what_is_too_large_to_search_is_told(monkeypatch):
+    monkeypatch.setattr("tilth.stages.close.MOST_ROWS", 100)
+    found = units_of(Table.of(_near(), np.arange(330) % 2), 5)
+    assert [f.kind for f in found.findings] == ["bench.near_unknown"]
+    assert len(np.unique(found.codes)) == 330

@@ -35,8 +35,8 @@ def frame(rows):
     )
 
 
-def table_of(rows, weight="w"):
-    return Table.of(frame(rows), roles=Roles(target="y", weight=weight, group="g"))
+def table_of(rows, weight="w", group="g"):
+    return Table.of(frame(rows), roles=Roles(target="y", weight=weight, group=group))
 
 
 def drop(table):
@@ -62,8 +62,18 @@ def relabel(table):
     return RowPlan(np.ones(table.height, np.int64), label=pl.Series(new, dtype=pl.String))
 
 
+def regroup(table):
+    """Tie groups together in pairs, and leave a row now and then as it is."""
+    groups = table.role("group")
+    names = pl.Series(table.ids // 8 * 2).cast(pl.Int64)
+    if groups is not None:
+        names = names.cast(groups.dtype)
+    return RowPlan(np.ones(table.height, np.int64), group=names.set(pl.Series(table.ids % 9 == 7), None))
+
+
 def invent(table):
-    groups = table.role("group").to_numpy()
+    groups = table.role("group")
+    groups = np.zeros(table.height) if groups is None else groups.fill_null(-1).to_numpy()
     parents = np.array([[i, i - 1] for i in range(1, table.height) if groups[i] == groups[i - 1]]).reshape(
         -1, 2
     )
@@ -71,12 +81,12 @@ def invent(table):
     return RowPlan(np.ones(table.height, np.int64), fresh=made, parents=parents)
 
 
-PLANS = {f.__name__: f for f in (drop, repeat, weigh, silence, relabel, invent)}
+PLANS = {f.__name__: f for f in (drop, repeat, weigh, silence, relabel, regroup, invent)}
 
 
-def prepared(names, rows=20, weight="w"):
+def prepared(names, rows=20, weight="w", group="g"):
     stages = [(f"{number}-{name}", Planned(make=PLANS[name])) for number, name in enumerate(names)]
-    table = table_of(rows, weight)
+    table = table_of(rows, weight, group)
     return table, stages, fit(stages, table)
 
 
@@ -88,9 +98,9 @@ WALKS = st.lists(st.sampled_from(list(PLANS)), min_size=1, max_size=4)
 
 
 @settings(deadline=None, max_examples=40)
-@given(WALKS, st.sampled_from(["w", None]))
-def test_the_account_balances_and_a_replay_gives_the_same_rows(names, weight):
-    table, _, done = prepared(names, weight=weight)
+@given(WALKS, st.sampled_from(["w", None]), st.sampled_from(["g", None]))
+def test_the_account_balances_and_a_replay_gives_the_same_rows(names, weight, group):
+    table, _, done = prepared(names, weight=weight, group=group)
     account = done.ledger.account()
     assert account["balanced"]
     assert account["rows_in"] == 20
@@ -101,9 +111,9 @@ def test_the_account_balances_and_a_replay_gives_the_same_rows(names, weight):
 
 
 @settings(deadline=None, max_examples=40)
-@given(WALKS, st.data())
-def test_undoing_a_stage_is_as_if_its_rows_had_never_been_made(names, data):
-    table, _, done = prepared(names)
+@given(WALKS, st.sampled_from(["w", None]), st.sampled_from(["g", None]), st.data())
+def test_undoing_a_stage_is_as_if_its_rows_had_never_been_made(names, weight, group, data):
+    table, _, done = prepared(names, weight=weight, group=group)
     if not done.ledger.stages:
         return
     undone = data.draw(st.sampled_from(done.ledger.stages))
@@ -112,6 +122,7 @@ def test_undoing_a_stage_is_as_if_its_rows_had_never_been_made(names, data):
     assert left.account()["balanced"]
     out = done.ledger.undo(undone, table)
     assert out.height == left.rows_out
+    assert out.features == table.features
     made = done.ledger.events.filter(pl.col("stage") == undone)["made"].drop_nulls().to_list()
     assert not set(made) & set(out.ids.tolist())
     assert done.ledger.account()["balanced"]
@@ -148,6 +159,27 @@ def test_undoing_an_earlier_weight_keeps_the_later_factor():
     out = done.ledger.undo("0-weigh", table).role("weight").to_numpy()
     factor = np.where(table.ids % 2 == 0, 0.3, 1.0)
     np.testing.assert_allclose(out, table.role("weight").to_numpy() * factor, rtol=1e-15)
+
+
+def test_groups_come_back_and_go_again():
+    for group in ("g", None):
+        table, _, done = prepared(["regroup", "drop"], group=group)
+        events = done.ledger.events.filter(pl.col("action") == "grouped")
+        changed = events.row(0, named=True)
+        assert (changed["before"], changed["after"]) == (("1", "0") if group else (None, "0"))
+        assert done.ledger.account()["grouped"] == events.height > 0
+        back = done.ledger.undo("0-regroup", table)
+        assert back.roles == table.roles
+        assert sorted_rows(back).equals(sorted_rows(prepared(["drop"], group=group)[2].table))
+
+
+def test_undoing_what_made_a_role_leaves_no_column_of_it_in_later_fresh_rows():
+    table, _, done = prepared(["regroup", "weigh", "invent"], weight=None, group=None)
+    assert (done.table.roles.weight, done.table.roles.group) == ("__weight__", "__group__")
+    for stage, gone in (("0-regroup", "__group__"), ("1-weigh", "__weight__")):
+        out = done.ledger.undo(stage, table)
+        assert gone not in out.frame.collect_schema() and out.features == table.features
+        assert out.height == done.table.height
 
 
 def test_copies_of_copies_go_with_their_stage():
@@ -206,7 +238,7 @@ class TestFiles:
     """What is written is read."""
 
     def test_save_and_read_come_back_to_the_same(self, tmp_path):
-        table, _, done = prepared(["drop", "repeat", "invent", "relabel", "weigh"])
+        table, _, done = prepared(["drop", "repeat", "invent", "relabel", "regroup", "weigh"])
         done.ledger.record_columns("scale", {"v": 3}, ["new"], ["old"])
         done.ledger.save(tmp_path)
         again = Ledger.read(tmp_path)

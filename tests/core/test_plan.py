@@ -90,6 +90,47 @@ def test_labels_replace_where_they_are_given():
     assert apply(plan, TABLE, "s").y.to_list() == ["a", "b", "b", "a"]
 
 
+class TestGroups:
+    """New groups: they replace where they are given, and copies and fresh rows take them."""
+
+    def test_they_replace_where_they_are_given(self):
+        plan = RowPlan(np.ones(4, np.int64), group=pl.Series([None, "q", None, "r"]))
+        out = apply(plan, TABLE, "s")
+        assert out.role("group").to_list() == ["p", "q", "q", "r"]
+        assert out.roles == TABLE.roles
+
+    def test_a_table_without_groups_gets_them_as_text(self):
+        bare = Table.of(ROWS.select("v"))
+        out = apply(RowPlan(np.array([1, 0, 1, 1]), group=pl.Series([7, 7, 8, None])), bare, "s")
+        assert out.role("group").to_list() == ["7", "8", None]
+        assert out.features == ["v"] and bare.roles.group is None
+
+    def test_no_new_name_adds_no_column(self):
+        plan = RowPlan(np.ones(4, np.int64), group=pl.Series([None] * 4, dtype=pl.String))
+        assert apply(plan, Table.of(ROWS.select("v")), "s").roles.group is None
+
+    @pytest.mark.parametrize("dtype", [pl.Int16, pl.Float64, pl.Categorical])
+    def test_the_column_keeps_its_type(self, dtype):
+        groups = pl.Series("g", ["1", "1", "2", None]).cast(dtype)
+        table = Table.of(ROWS.with_columns(groups), roles=TABLE.roles)
+        new = pl.Series([None, "2", None, "2"]).cast(dtype)
+        out = apply(RowPlan(np.ones(4, np.int64), group=new), table, "s").role("group")
+        assert out.equals(pl.Series("g", ["1", "2", "2", "2"]).cast(dtype))
+
+    def test_copies_and_fresh_rows_take_the_new_group_of_their_row(self):
+        new = pl.Series(["a", "a", "b", None])
+        plan = RowPlan(np.array([2, 1, 1, 1]), group=new)
+        assert apply(plan, TABLE, "s").role("group").to_list() == ["a", "a", "b", None, "a"]
+        made = fresh([[0, 1], [2, 2]], group=new)
+        assert apply(made, TABLE, "s").role("group").to_list()[4:] == ["a", "b"]
+        bare = Table.of(ROWS.select("v", "y"), roles=Roles(target="y"))
+        assert apply(made, bare, "s").role("group").to_list()[4:] == ["a", "b"]
+
+    def test_new_groups_may_part_the_parents_of_a_fresh_row(self):
+        with pytest.raises(DataError, match="different groups"):
+            apply(fresh([[0, 1]], group=pl.Series(["a", "b", None, None])), TABLE, "s")
+
+
 def test_the_source_is_not_changed():
     plan = RowPlan(np.array([0, 2, 1, 1]), weight=np.full(4, 2.0), label=pl.Series(["b"] * 4))
     apply(plan, TABLE, "s")
@@ -150,13 +191,25 @@ class TestFresh:
         times(1, 1, -1, 1),
         RowPlan(np.ones(4, np.int64), weight=np.ones(3)),
         RowPlan(np.ones(4, np.int64), label=pl.Series(["a"])),
+        RowPlan(np.ones(4, np.int64), group=pl.Series(["a"])),
         RowPlan(np.ones(4, np.int64), score=np.ones(5)),
         fresh([[0, 4]]),
         fresh([[0, -1]]),
         fresh([[0, 1]], shares=np.ones((2, 2))),
         RowPlan(np.ones(4, np.int64), fresh=pl.DataFrame({"other": [1]}), parents=np.array([[0]])),
     ],
-    ids=["short", "negative", "weight", "label", "score", "parent", "negative parent", "shares", "columns"],
+    ids=[
+        "short",
+        "negative",
+        "weight",
+        "label",
+        "group",
+        "score",
+        "parent",
+        "negative parent",
+        "shares",
+        "columns",
+    ],
 )
 def test_a_plan_that_does_not_fit_is_a_fault_of_its_stage(plan):
     with pytest.raises(StageError, match=r"^some\.stage: .*a fault of the stage"):

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from tilth.core import ColumnStage, RowPlan, RowStage, Selection
-from tilth.errors import ColumnError, DataError, StageError
+from tilth.errors import ColumnError, DataError, StageError, TilthWarning
 from tilth.stages import stage
 from tilth.table import Roles, Table
 
@@ -120,6 +120,23 @@ class TestRowStage:
         *_, weights = Halve().fit_resample(pd.DataFrame({"a": [1, 2]}), None, sample_weight=w)
         assert weights.tolist() == [0.5, 1.5]
         assert weights.index.tolist() == [5, 6]
+
+    @pytest.mark.parametrize("passed", ["sample_weight", "groups"])
+    def test_a_role_that_a_stage_made_is_told_where_it_has_no_place(self, passed):
+        class Name(RowStage):
+            """Give every row a weight and a group."""
+
+            def plan(self, table):
+                rows = table.height
+                group = pl.Series(["a"] * rows)
+                return RowPlan(np.ones(rows, np.int64), weight=np.full(rows, 0.5), group=group)
+
+        X, other = np.array([[1.0], [2.0]]), {"sample_weight": "group", "groups": "weight"}[passed]
+        given = {"sample_weight": np.array([2.0, 4.0]), "groups": np.array(["x", "y"])}[passed]
+        with pytest.warns(TilthWarning, match=f"gave rows a {other}.*and the {other}s come back too"):
+            out = Name().fit_resample(X, None, **{passed: given})
+        assert len(out) == 3
+        assert out[2].tolist() == {"sample_weight": [1.0, 2.0], "groups": ["a", "a"]}[passed]
 
     def test_polars_and_arrow(self):
         y = pl.Series("label", ["u", "v", "w"])

@@ -9,5 +9,5 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def weights_may_get_lost() -> None:
-    """Let stages that make weights be asked for (X, y): the warning about it is tested with the pipeline."""
-    warnings.filterwarnings("ignore", "The stages gave rows a weight")
+    """Let stages that make weights or groups be asked for (X, y): the warning is tested with the pipeline."""
+    warnings.filterwarnings("ignore", "The stages gave rows a (weight|group)")

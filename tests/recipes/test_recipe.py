@@ -290,7 +290,7 @@ def test_the_bench_section_has_the_parameters_and_defaults_of_compare():
     from tilth.probes import PROBES
 
     parameters = inspect.signature(compare).parameters
-    only_python = {"before", "after", "X", "y", "sample_weight", "groups", "progress"}
+    only_python = {"before", "after", "X", "y", "sample_weight", "groups", "allow_fitted", "progress"}
     told = {
         n: tuple(f.default) if n == "probes" else f.default
         for n, f in Bench.model_fields.items()

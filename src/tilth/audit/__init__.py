@@ -4,7 +4,20 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from tilth.audit import causes, columns, hidden, imputation, looking, missing, pairs, target
+from tilth.audit import (
+    across,
+    causes,
+    columns,
+    drift,
+    held_out,
+    hidden,
+    imputation,
+    leakage,
+    looking,
+    missing,
+    pairs,
+    target,
+)
 from tilth.audit.auditing import audit
 from tilth.audit.looking import LOOKERS
 from tilth.audit.result import Audit, Facts
@@ -17,6 +30,10 @@ FINDS: dict[str, str] = {
     **missing.FINDS,
     **causes.FINDS,
     **imputation.FINDS,
+    **leakage.FINDS,
+    **across.FINDS,
+    **drift.FINDS,
+    **held_out.FINDS,
     **looking.FINDS,
 }
 """Every finding that the audit's own checks may report; those of the stages stand in their `finds`."""

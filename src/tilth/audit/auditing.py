@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from tilth.audit import causes, hidden, missing, pairs
+from tilth.audit import causes, held_out, hidden, leakage, missing, pairs
 from tilth.audit import columns as column_checks
 from tilth.audit import target as target_checks
 from tilth.audit.column import Column
@@ -35,8 +35,10 @@ def audit(
     data: Any,
     target: Any = None,
     *,
+    test: Any = None,
     weight: str | None = None,
     group: str | None = None,
+    split: str | None = None,
     null_values: Sequence[str] = (),
     stages: Sequence[str | Stage] | None = None,
     imputers: Sequence[Line] = IMPUTERS,
@@ -53,8 +55,14 @@ def audit(
         A CSV or Parquet file, pandas, Polars, pyarrow, NumPy.
     target : str or array of shape (n_rows,), optional
         The column to predict, or its values.
+    test : path, Table, or frame or array, optional
+        Test rows, with or without the target: what they share with the rows of `data`, and how they differ
+        from them, is looked for. Nothing else is learned from them.
     weight, group : str, optional
         Columns that are no features.
+    split : str, optional
+        The column that says 'test' in the rows kept for testing, instead of `test`; all other rows are
+        training rows.
     null_values : sequence of str
         Texts already known to mean "missing".
     stages : sequence of str or Stage, optional
@@ -81,7 +89,8 @@ def audit(
     Raises
     ------
     DataError
-        If the data cannot be read or has no rows; `null_values` are given for a Table.
+        If the data cannot be read or has no rows; `null_values` are given for a Table; test rows are named
+        twice, or not at all by `split`.
     ColumnError
         If a role names no column.
     UnknownName
@@ -98,8 +107,9 @@ def audit(
     start = time.perf_counter()
     tell = progress or (lambda _: None)
     tell("reading")
-    table, known = _enter(data, target, weight, group, null_values)
-    rows = table.height
+    whole, known = _enter(data, target, weight, group, split, null_values)
+    whole, test = held_out.parted(whole, test, null_values)
+    table, rows = whole, whole.height
     if rows == 0:
         raise DataError("The table has no rows to look at. Pass at least one row.")
     findings: list[Finding] = []
@@ -113,26 +123,39 @@ def audit(
     findings += _each(columns, column_checks.CHECKS)
     findings += _each(_target(uncovered), (target_checks.target, column_checks.variants))
     tell("pairs of columns")
-    findings += _pairs(uncovered, columns, y)
+    findings += _pairs(uncovered, columns)
+    tell("leaks")
+    findings += _leaks(uncovered, columns, y, findings, random_state)
     tell("missing values")
     findings += _missing(uncovered, y, random_state)
     useless = [c for f in findings if f.kind in ("column.id", "text.free") for c in f.columns]
     trial = lambda: methods(uncovered, useless, imputers, random_state)
     findings += guarded("the trial of imputers", trial)
+    if test is not None:
+        tell("test rows")
+        some = uncovered, _sampled(test, test.height, max_rows, random_state, findings)
+        classes = y is not None and target_checks.is_classes(y)
+        against = lambda: held_out.look(whole, test, some, findings, marks, classes, random_state)
+        findings += guarded("the comparison with test rows", against)
     seen = _stages(uncovered, findings, y, stages, probe, random_state, tell)
     told = Counter[tuple[str, ...]]()
     for finding in marks:
         told[finding.columns] += finding.n_rows if finding.kind in hidden.SURE else 0
     # That a column misses the cells whose disguise was just reported is no further news.
     findings += [f for f in seen if f.kind != "missing.filled" or told[f.columns] != f.n_rows]
-    facts = _facts(data, rows, uncovered, y, time.perf_counter() - start)
+    facts = _facts(data, rows, test, uncovered, y, time.perf_counter() - start)
     findings = list(by_severity(findings))
     proposal = propose(findings, facts, known, pairs.chance_copies([*columns, *([y] if y else [])]))
     return Audit(tuple(findings), facts, proposal.recipe, proposal.reasons)
 
 
 def _enter(
-    data: Any, target: Any, weight: str | None, group: str | None, null_values: Sequence[str]
+    data: Any,
+    target: Any,
+    weight: str | None,
+    group: str | None,
+    split: str | None,
+    null_values: Sequence[str],
 ) -> tuple[Table, dict[str, Any]]:
     """Return the table, and what is known of the recipe's data section."""
     name = target if isinstance(target, str) else None
@@ -140,16 +163,17 @@ def _enter(
         if null_values:
             raise DataError("A Table has been read already. Pass null_values to tilth.read instead.")
         roles = data.roles.named() | {
-            k: v for k, v in (("target", name), ("weight", weight), ("group", group)) if v
+            k: v for k, v in (("target", name), ("weight", weight), ("group", group), ("split", split)) if v
         }
         table = Table.of(data, roles=type(data.roles)(**roles))
     else:
-        table = read(data, target=name, weight=weight, group=group, null_values=null_values)
+        table = read(data, target=name, weight=weight, group=group, split=split, null_values=null_values)
     if target is not None and name is None:
         table = Table.of(table, target)
     known: dict[str, Any] = {"path": str(data)} if isinstance(data, str | Path) else {}
     roles = table.roles.named()
     known |= {role: roles[role] for role in ("target", "weight", "group", "row_id") if role in roles}
+    known |= {"split": {"column": roles["split"]}} if "split" in roles else {}
     known |= {"null_values": list(null_values)} if null_values else {}
     return table.collect(), known
 
@@ -183,13 +207,25 @@ def _each(columns: Sequence[Column], checks: Sequence[Check]) -> list[Finding]:
     return found
 
 
-def _pairs(table: Table, columns: Sequence[Column], y: Column | None) -> list[Finding]:
+def _pairs(table: Table, columns: Sequence[Column]) -> list[Finding]:
     found = list(target_checks.rows(table))
     found += guarded("the check 'twins'", lambda: pairs.twins(columns))
     found += guarded("the check 'correlated'", lambda: pairs.correlated(columns))
-    if y is not None and y.distinct > 1:
-        classes = target_checks.is_classes(y)
-        found += guarded("the check 'given_away'", lambda: pairs.given_away(columns, y, classes))
+    return found
+
+
+def _leaks(
+    table: Table, columns: Sequence[Column], y: Column | None, findings: Sequence[Finding], seed: int
+) -> list[Finding]:
+    if y is None or y.distinct < 2:
+        return []
+    classes = target_checks.is_classes(y)
+    ids = [c for f in findings if f.kind == "column.id" for c in f.columns]
+    question = leakage.Question.of(y, classes, table.role("group"), seed)
+    found = guarded("the check 'given_away'", lambda: leakage.given_away(columns, question, ids))
+    found += guarded("the check 'in_names'", lambda: leakage.in_names(columns, question, ids))
+    found += guarded("the check 'in_order'", lambda: leakage.in_order(y, classes, seed))
+    found += guarded("the check 'over_time'", lambda: leakage.over_time(columns, y, classes, seed))
     return found
 
 
@@ -245,7 +281,7 @@ def _spread_out(table: Table, names: Sequence[str]) -> list[str]:
     return [c for c, w, m in zip(numeric, wide, told, strict=True) if w and m]
 
 
-def _facts(data: Any, rows: int, table: Table, y: Column | None, seconds: float) -> Facts:
+def _facts(data: Any, rows: int, test: Table | None, table: Table, y: Column | None, seconds: float) -> Facts:
     nulls = table.frame.select(pl.exclude(ROW).null_count()).collect().row(0, named=True)
     classes = y is not None and target_checks.is_classes(y)
     counted = {} if y is None or not classes else dict(y.counts.head(MOST_CLASSES).iter_rows())
@@ -253,6 +289,7 @@ def _facts(data: Any, rows: int, table: Table, y: Column | None, seconds: float)
         source=Path(data).name if isinstance(data, str | Path) else "",
         rows=rows,
         looked_at=table.height,
+        test_rows=0 if test is None else test.height,
         kinds=dict(table.kinds),
         missing={c: int(nulls[c]) for c in table.features if nulls[c]},
         target=None if y is None else y.name,

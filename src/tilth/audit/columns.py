@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 
+from tilth.audit import texts
 from tilth.audit.column import Column, shown
+from tilth.audit.dates import dates
+from tilth.audit.texts import variants
 from tilth.core.finding import Finding
 
 FINDS = {
     "column.constant": "a column has one value in all rows",
     "column.nearly_constant": "one value fills almost all rows",
     "column.id": "a column numbers or names the rows, so it cannot tell anything about new ones",
+    "column.key": "a column names what rows belong to",
     "column.many_categories": "a categorical column has many categories",
     "column.rare_categories": "most categories occur only a few times",
     "column.infinite": "a numeric column holds infinity",
-    "text.numbers": "a text column holds numbers",
-    "text.variants": "categories differ only by case or surrounding spaces",
-    "text.free": "a categorical column holds sentences",
+    "column.days": "whole numbers are days, written as year, month and day",
+    "column.far_days": "a few dates lie before 1900 or after today",
+    **texts.FINDS,
 }
+
+__all__ = ["CHECKS", "FINDS", "variants"]
 
 NEARLY = 0.995
 MANY_CATEGORIES = 50
 FEW_ROWS_FOR_AN_ID = 20
+NAMES = 0.99
+"""From this share of different values on, texts name the rows."""
+
+NO_REPEATS = 20
+"""Values drawn from a range would meet so often by chance, and none do: they were given out, one to a row."""
+
+FEW_DAYS = 0.02
+"""Dates far from the others are errors where they are few, and how the column is where they are many."""
+
+_NAMES = {
+    "UUIDs": r"^\{?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\}?$",
+    "hash values": rf"^(?:0x)?(?:{'|'.join(f'[0-9a-f]{{{n}}}' for n in (24, 32, 40, 56, 64, 96, 128))})$",
+}
 
 
 def constant(column: Column) -> Iterator[Finding]:
@@ -48,32 +68,61 @@ def constant(column: Column) -> Iterator[Finding]:
 
 
 def identifier(column: Column) -> Iterator[Finding]:
-    """Find whole numbers that follow the order of the rows, and texts of which none comes twice."""
-    if (
-        column.rows < FEW_ROWS_FOR_AN_ID
-        or column.filled < column.rows
-        or column.kind not in ("numeric", "categorical")
-    ):
+    """Find numbers and texts that were given out one to a row, and names of what several rows belong to."""
+    few = column.rows < FEW_ROWS_FOR_AN_ID or column.filled < NAMES * column.rows
+    if few or column.kind not in ("numeric", "categorical"):
         return
-    if column.kind == "categorical":
-        if column.distinct < 0.99 * column.rows or _words(column) > 3:
-            return
+    named = _named(column) if column.kind == "categorical" else _numbered(column)
+    if named:
+        remedy = {"data": {"row_id": column.name}} if column.distinct == column.rows else None
         share = column.distinct / column.rows
+        yield column.finding("column.id", f"'{column.name}' {named}.", share, "medium", remedy=remedy)
+    elif column.kind == "categorical" and (made := _made(column)) and column.distinct > MANY_CATEGORIES:
         message = (
-            f"'{column.name}' has {column.distinct} different texts in {column.rows} rows: it names the rows."
+            f"'{column.name}' holds {made}, {column.distinct} different ones in {column.rows} rows: it "
+            "names what rows belong to. If rows of one belong together, they must stay together in splits."
         )
-    else:
-        if not column.series.dtype.is_integer() or column.distinct < column.rows:
-            return
-        steps = np.diff(column.series.cast(pl.Float64).to_numpy())
-        if not ((steps > 0).all() or (steps < 0).all()):
-            return
-        share = 1.0
-        message = (
-            f"'{column.name}' has another whole number in each row, in the order of the rows: it counts them."
-        )
-    remedy = {"data": {"row_id": column.name}} if column.distinct == column.rows else None
-    yield column.finding("column.id", message, share, "medium", remedy=remedy)
+        remedy = {"data": {"group": column.name}}
+        yield column.finding("column.key", message, column.distinct / column.rows, "medium", remedy=remedy)
+
+
+def _named(column: Column) -> str:
+    """Say how texts name the rows, or nothing."""
+    if column.distinct < NAMES * column.filled or texts.sentences(column):
+        return ""
+    if dates(column.texts.head(100)).mask.mean() == 1:
+        return ""  # moments seldom repeat either
+    names = f"{column.distinct} different texts in {column.rows} rows"
+    if made := _made(column):
+        return f"holds {made}, {names}: it names the rows"
+    split = column.texts["value"].str.extract_groups(r"^(.*?)(\d+)(\D*)$").struct.unnest()
+    starts, ends = split["1"].drop_nulls().unique(), split["3"].drop_nulls().unique()
+    if split["2"].null_count() == 0 and len(starts) == len(ends) == 1 and (starts[0] or ends[0]):
+        return f"has {names}, all {shown(starts[0] + '…' + ends[0])} around a number: it numbers the rows"
+    return f"has {names}: it names the rows"
+
+
+def _made(column: Column) -> str:
+    """Say which machine made these names, or nothing."""
+    plain = column.texts["plain"]
+    return next((what for what, look in _NAMES.items() if bool(plain.str.contains(look).all())), "")
+
+
+def _numbered(column: Column) -> str:
+    """Say how whole numbers number the rows, or nothing."""
+    whole = column.series.drop_nulls().cast(pl.Float64)
+    if column.distinct < column.filled or not bool((whole.is_finite() & (whole == whole.round())).all()):
+        return ""
+    values = whole.to_numpy()
+    steps = np.diff(values)
+    told = "has another whole number in each row"
+    if (steps > 0).all() or (steps < 0).all():
+        even = "it counts them" if np.ptp(steps) == 0 else "it numbers them, or their time"
+        return f"{told}, in the order of the rows: {even}"
+    span = float(np.ptp(values)) + 1
+    if len(values) * (len(values) - 1) / (2 * span) >= NO_REPEATS:
+        return f"{told}, {values.min():.0f} to {values.max():.0f}: given out to the rows, or ranks of them"
+    return ""
 
 
 def categories(column: Column) -> Iterator[Finding]:
@@ -81,10 +130,10 @@ def categories(column: Column) -> Iterator[Finding]:
     if (
         column.kind != "categorical"
         or column.distinct <= MANY_CATEGORIES
-        or column.distinct >= 0.99 * column.rows
+        or column.distinct >= NAMES * column.filled
     ):
         return
-    if _words(column) > 3:
+    if texts.sentences(column):
         message = f"'{column.name}' holds {column.distinct} different sentences: free text, not categories."
         remedy = {"data": {"kinds": {column.name: "text"}}}
         yield column.finding("text.free", message, column.distinct / column.rows, "low", remedy=remedy)
@@ -115,46 +164,30 @@ def infinite(column: Column) -> Iterator[Finding]:
         )
 
 
-def numbers_as_text(column: Column) -> Iterator[Finding]:
-    """Find text columns whose every value reads as a number."""
-    if column.kind != "categorical" or column.filled == 0 or column.series.dtype != pl.String:
-        return
-    texts = column.texts
-    plain, example = texts["plain"], shown(texts["value"][0])
-    if plain.cast(pl.Float64, strict=False).null_count() == 0:
-        message = (
-            f"'{column.name}' is text, but all its {column.filled} values are numbers, such as {example}."
-        )
-        yield column.finding("text.numbers", message, 1.0, "medium")
-        return
-    # 1.234,56 and 1,234.56 and 12,5: marks of thousands and decimals that a reader of numbers refuses.
-    marked = plain.str.contains(r"^[-+]?\d{1,3}([.,' ]\d{3})*([.,]\d+)?\s?[%€$£]?$")
-    if bool(marked.all()):
-        message = f"'{column.name}' is text, but its values are numbers with marks, such as {example}."
-        yield column.finding("text.numbers", message, 1.0, "medium")
+def days(column: Column) -> Iterator[Finding]:
+    """Find days that are written as one whole number, and a few dates far from all others."""
+    if column.kind == "numeric" and column.distinct > 1:
+        values = column.numbers[:, 0]
+        if not ((values >= 19000101) & (values <= 21001231) & (values == np.round(values))).all():
+            return
+        read = pl.Series(values).cast(pl.Int64).cast(pl.String).str.to_date("%Y%m%d", strict=False)
+        if len(values) == column.distinct and read.null_count() == 0:
+            message = (
+                f"'{column.name}' holds days as whole numbers, {values[0]:.0f} to {values[-1]:.0f}: from one "
+                "month to the next they leap. Make dates of them."
+            )
+            yield column.finding("column.days", message, 1.0, "medium")
+    elif column.series.dtype in (pl.Date, pl.Datetime):
+        day, today = column.series.dt.date(), dt.date.today()
+        for told, mask in (
+            ("before 1900", day < dt.date(1900, 1, 1)),
+            (f"after today, {today}", day > today),
+        ):
+            if 0 < (count := int(mask.sum())) <= FEW_DAYS * column.filled:
+                first = shown(day.filter(mask.fill_null(False)).min())
+                message = f"'{column.name}' lies {told} in {count} of {column.rows} rows, such as {first}."
+                yield column.finding("column.far_days", message, count / column.rows, "low", mask=mask)
 
 
-def variants(column: Column) -> Iterator[Finding]:
-    """Find categories that differ only by case or by spaces around them."""
-    if column.kind != "categorical" or column.distinct < 2 or column.distinct >= 0.99 * column.rows:
-        return
-    grouped = column.texts.group_by("plain").agg(
-        pl.col("value"), pl.col("count").sum(), pl.len().alias("forms")
-    )
-    mixed = grouped.filter(pl.col("forms") > 1).sort("count", "plain", descending=[True, False])
-    if mixed.height:
-        forms = ", ".join(shown(v) for v in sorted(mixed["value"][0].to_list())[:4])
-        rows = int(mixed["count"].sum())
-        told = f"'{column.name}' writes {mixed.height} categories in more than one way"
-        message = f"{told}, such as {forms} ({rows} rows)."
-        yield column.finding("text.variants", message, rows / column.rows, "medium")
-
-
-def _words(column: Column) -> float:
-    """Return the mean number of words of the distinct values: ids and categories have few."""
-    some = column.texts["value"].head(1000)
-    return float(some.str.strip_chars().str.count_matches(r"\s+").mean() or 0.0) + 1  # type: ignore[arg-type]
-
-
-CHECKS = (constant, identifier, categories, infinite, numbers_as_text, variants)
+CHECKS = (constant, identifier, categories, infinite, days, *texts.CHECKS)
 """What is asked of each column, in this order."""

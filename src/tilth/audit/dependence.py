@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from tilth.probes.inputs import Inputs
 from tilth.stages.folds import folds_of
 from tilth.statistics import uniform
+from tilth.statistics.samples import auc_error
 
 ROWS = 3000
 """Rows that a question is asked of: enough to see an AUC of 0.55 in, few enough for a third of a second."""
@@ -54,12 +55,15 @@ class Dependence:
         The share of permutations of the gaps within each fold that the same guesses tell as well. It is
         conditional on the fitted models: these are not fitted again on permuted gaps, and `SHARED`
         stands for what they have in common.
+    error : float
+        Standard error of the AUC: DeLong's within folds, widened as the permutations are.
     reasons : tuple of (str, float)
         The columns without which the AUC falls most, and by how much.
     """
 
     auc: float
     p_value: float
+    error: float
     reasons: tuple[tuple[str, float], ...] = ()
 
 
@@ -126,7 +130,21 @@ def dependence(
         p_value = (1 + int((chance >= auc - 1e-12).sum())) / (len(drawn) + 1)
         asked = auc >= WORTH and p_value <= ALPHA
         reasons = _reasons(models, matrix, others.columns, missing, fold, auc, seed) if asked else ()
-    return Dependence(float(auc), p_value, reasons)
+    return Dependence(float(auc), p_value, _error(guess, missing, fold), reasons)
+
+
+def _error(guess: np.ndarray, missing: np.ndarray, fold: np.ndarray) -> float:
+    """Return the standard error of the AUC within folds, each counting by its pairs."""
+    variance, pairs = 0.0, 0
+    for number in np.unique(fold):
+        gaps = missing[fold == number]
+        many = int(gaps.sum())
+        if min(many, len(gaps) - many) < 2:
+            continue
+        weight = many * (len(gaps) - many)
+        variance += (weight * auc_error(guess[fold == number], gaps)[1]) ** 2
+        pairs += weight
+    return SHARED * float(np.sqrt(variance)) / pairs if pairs else 0.5
 
 
 def _matrix(others: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -1,56 +1,74 @@
-"""Checks of columns against one another: twins that say the same, and features that give the target away."""
+"""Checks of columns against one another: twins, and columns that tell others."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
+from scipy.stats import rankdata
 
-from tilth.audit.column import COUNTED, Column
-from tilth.core.finding import Finding
+from tilth.audit.column import COUNTED, Column, shown
+from tilth.core.finding import Finding, Severity
 
 FINDS = {
     "columns.identical": "two columns hold the same values",
     "columns.one_to_one": "two columns say the same in other words",
     "columns.correlated": "two numeric columns rise and fall together",
-    "target.given_away": "one feature tells the target almost alone",
+    "columns.monotone": "two numeric columns have the same order, along a curve",
+    "columns.nested": "one column tells another, almost or without exception",
 }
 
 CORRELATED = 0.99
-GIVEN_AWAY = 0.95
+MONOTONE = 0.995
+"""Rank correlation from which on two columns have one order."""
+
+ALIKE = 0.9
+"""Rank correlation that a linear one needs beside it: a few far values alone can make a column's."""
+
+TELLS = 0.98
+"""The share of a column's entropy that another explains, from which on it tells it."""
+
+RARE = 20
+"""Rows outside the commonest value: with fewer, whether a column is told is chance."""
+
+MOST_VALUES = 1000
+MOST_CATEGORIES = 200
+"""Columns of categories that are compared with one another."""
+
 MOST_COLUMNS = 500
 MOST_ROWS = 20_000
-BINS = 20
 
 
 def twins(columns: Sequence[Column]) -> Iterator[Finding]:
-    """Find pairs of columns of which one can be computed from the other, value by value.
+    """Find columns of which one can be computed from the other, value by value, either way.
 
-    Only columns with equally many distinct values can be such a pair, so few pairs are looked at.
+    Values are numbered in the order in which they first occur: twins have the same numbers.
     """
-    groups: dict[tuple[int, int], list[Column]] = {}
+    groups: dict[bytes, list[Column]] = {}
     for column in columns:
         if _repeats(column):
-            groups.setdefault((column.distinct, column.filled), []).append(column)
-    for group in groups.values():
-        firsts = list(group)
-        while firsts:
-            first = firsts.pop(0)
-            for second in list(firsts):
-                if _one_to_one(first, second):
-                    firsts.remove(second)
-                    yield _twin(first, second)
+            groups.setdefault(_order(column), []).append(column)
+    for first, *others in groups.values():
+        for second in others:
+            yield _twin(first, second)
+
+
+def _order(column: Column) -> bytes:
+    codes = _codes(column)
+    _, first, place = np.unique(codes, return_index=True, return_inverse=True)
+    return hashlib.blake2b(np.argsort(np.argsort(first)).astype(np.int64)[place].tobytes()).digest()
+
+
+def _codes(column: Column) -> np.ndarray:
+    """Number the values; missing is the last."""
+    return column.series.rank("dense").fill_null(column.distinct + 1).to_numpy().astype(np.int64) - 1
 
 
 def _repeats(column: Column) -> bool:
     """Tell whether values recur: two columns that do not are one-to-one by nature, whatever they hold."""
     return 2 <= column.distinct < 0.95 * column.filled
-
-
-def _one_to_one(first: Column, second: Column) -> bool:
-    pair = pl.DataFrame([first.series.alias("a"), second.series.alias("b")])
-    return int(pair.select(pl.struct("a", "b").n_unique()).item()) == int(first.series.n_unique())
 
 
 def _twin(first: Column, second: Column) -> Finding:
@@ -66,36 +84,148 @@ def _twin(first: Column, second: Column) -> Finding:
 
 
 def correlated(columns: Sequence[Column]) -> Iterator[Finding]:
-    """Find numeric columns whose Pearson correlation is beyond 0.99 either way, missing cells left out."""
+    """Find numeric columns on one line, Pearson's |r| > 0.99, or in one order, Spearman's > 0.995.
+
+    Missing cells are left out, pair by pair.
+    """
     numeric = [c for c in columns if c.kind == "numeric" and c.distinct > 2]
     if len(numeric) > MOST_COLUMNS:
-        message = (
-            f"Of {len(numeric)} numeric columns only the first {MOST_COLUMNS} were compared with one another."
-        )
-        yield Finding("check.limited", message, MOST_COLUMNS / len(numeric), stage="audit.columns")
+        yield _limited(len(numeric), "numeric columns", MOST_COLUMNS)
         numeric = numeric[:MOST_COLUMNS]
     if len(numeric) < 2:
         return
     values = np.column_stack([c.series.head(MOST_ROWS).cast(pl.Float64).to_numpy() for c in numeric])
     values[~np.isfinite(values)] = np.nan
     filled, number = np.where(np.isnan(values), 0.0, 1.0), np.nan_to_num(_scaled(values))
+    rank = np.column_stack([_ranks(c) for c in values.T])
     # Pairs that look close with gaps at the mean are then computed over the rows that have both.
-    rough = _correlation(number) if len(number) > 2 else np.zeros((len(numeric),) * 2)
+    rough = np.maximum(np.abs(_correlation(number)), np.abs(_correlation(rank)))
+    if len(numeric) == 2:
+        rough = np.ones((2, 2))
     both = filled.T @ filled
-    for i, j in np.argwhere(np.triu(np.abs(rough) > 0.8 * CORRELATED, 1)):
+    for i, j in np.argwhere(np.triu(rough > 0.8 * CORRELATED, 1)):
         use = (filled[:, i] * filled[:, j]) > 0
         if both[i, j] < 10 or np.ptp(values[use, i]) == 0 or np.ptp(values[use, j]) == 0:
             continue
-        r = float(np.corrcoef(number[use, i], number[use, j])[0, 1])
         first, second = numeric[i], numeric[j]
-        told = _repeats(first) and first.distinct == second.distinct and _one_to_one(first, second)
-        if abs(r) > CORRELATED and not told:
+        if _repeats(first) and first.distinct == second.distinct and _order(first) == _order(second):
+            continue  # told as twins
+        line = float(np.corrcoef(number[use, i], number[use, j])[0, 1])
+        order = float(np.corrcoef(rankdata(values[use, i]), rankdata(values[use, j]))[0, 1])
+        names = (first.name, second.name)
+        both_ = f"'{first.name}' and '{second.name}'"
+        if abs(line) > CORRELATED and abs(order) > ALIKE:
+            message = f"{both_} have correlation {line:+.4f}: they tell nearly the same."
+            yield Finding("columns.correlated", message, abs(line), "low", names, stage="audit.columns")
+        elif abs(order) > MONOTONE and _curve(values[use][:, [i, j]]) > MONOTONE:
             message = (
-                f"'{first.name}' and '{second.name}' have correlation {r:+.4f}: they tell nearly the same."
+                f"{both_} have the same order: rank correlation {order:+.4f}, linear {line:+.4f}. One is a "
+                "curve of the other."
             )
-            yield Finding(
-                "columns.correlated", message, abs(r), "low", (first.name, second.name), stage="audit.columns"
-            )
+            yield Finding("columns.monotone", message, abs(order), "low", names, stage="audit.columns")
+
+
+def _curve(pair: np.ndarray) -> float:
+    """Return Spearman's |r| where the two are not both at their commonest value: zeros have no order."""
+    common = [
+        values[np.argmax(counts)] for values, counts in (np.unique(c, return_counts=True) for c in pair.T)
+    ]
+    rest = pair[~(pair == common).all(axis=1)]
+    if len(rest) < RARE or (np.ptp(rest, axis=0) == 0).any():
+        return 0.0
+    return abs(float(np.corrcoef(rankdata(rest, axis=0), rowvar=False)[0, 1]))
+
+
+def _limited(many: int, what: str, most: int) -> Finding:
+    message = f"Of {many} {what} only the first {most} were compared with one another."
+    return Finding("check.limited", message, most / many, stage="audit.columns")
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return ranks around 0; missing cells are in the middle."""
+    ranks, known = np.zeros(len(values)), np.isfinite(values)
+    ranks[known] = rankdata(values[known]) - (known.sum() + 1) / 2
+    return ranks
+
+
+def nested(columns: Sequence[Column]) -> Iterator[Finding]:
+    """Find columns that tell another: a city its country, a diagnosis its chapter; and the exceptions.
+
+    Theil's U of the told column given the other, over the rows that have both: the share of its entropy
+    that is explained. Two columns that tell one another are told once.
+    """
+    some = [c for c in columns if c.kind in ("categorical", "boolean") or (c.kind == "numeric" and _few(c))]
+    some = [c for c in some if 2 <= c.distinct <= min(MOST_VALUES, c.filled / RARE)]
+    some = [c for c in some if c.filled - c.counts["count"][0] >= RARE]
+    if len(some) > MOST_CATEGORIES:
+        yield _limited(len(some), "columns of categories", MOST_CATEGORIES)
+        some = some[:MOST_CATEGORIES]
+    codes = [_codes(c)[:MOST_ROWS] for c in some]
+    orders = [_order(c) for c in some]
+    for i, first in enumerate(some):
+        for j, second in enumerate(some[:i]):
+            if orders[i] == orders[j]:
+                continue  # told as twins
+            joint = _joint(codes[i], codes[j], first.distinct, second.distinct)
+            forward, backward = _told(joint), _told(joint.T)
+            if max(forward, backward) >= TELLS and not _alike(first, second):
+                yield (
+                    _nesting(first, second, forward)
+                    if forward >= backward
+                    else _nesting(second, first, backward)
+                )
+
+
+def _few(column: Column) -> bool:
+    values = column.numbers[:, 0]
+    return column.distinct <= 100 and bool((values == np.round(values)).all())
+
+
+def _alike(first: Column, second: Column) -> bool:
+    """Tell whether two columns were told as correlated or monotone."""
+    if not first.kind == second.kind == "numeric":
+        return False
+    pair = pl.DataFrame([first.series.alias("a"), second.series.alias("b")]).head(MOST_ROWS).cast(pl.Float64)
+    values = pair.drop_nulls().to_numpy()
+    return abs(float(np.corrcoef(values, rowvar=False)[0, 1])) > CORRELATED or _curve(values) > MONOTONE
+
+
+def _joint(one: np.ndarray, two: np.ndarray, many: int, others: int) -> np.ndarray:
+    """Count the pairs of values in rows that have both."""
+    known = (one < many) & (two < others)
+    flat = np.bincount(one[known] * others + two[known], minlength=many * others)
+    return flat.reshape(many, others)
+
+
+def _told(joint: np.ndarray) -> float:
+    """Return Theil's U of the columns given the rows."""
+    whole = _entropy(joint.sum(axis=0))
+    if whole == 0 or joint.sum() - joint.sum(axis=0).max() < RARE:
+        return 0.0
+    return 1 - (_entropy(joint.ravel()) - _entropy(joint.sum(axis=1))) / whole
+
+
+def _nesting(teller: Column, told: Column, share: float) -> Finding:
+    pair = pl.DataFrame([teller.series.alias("a"), told.series.alias("b"), pl.Series("id", teller.ids)])
+    pair = pair.filter(pl.col("a").is_not_null() & pl.col("b").is_not_null())
+    # The usual value of each; of two as frequent the first, so that no order of the rows matters.
+    usual = pair.group_by("a", "b").len().sort("len", "b", descending=[True, False])
+    usual = usual.group_by("a", maintain_order=True).first().select("a", pl.col("b").alias("usual"))
+    odd = pair.join(usual, on="a").filter(pl.col("b") != pl.col("usual")).sort("id")
+    message = f"'{teller.name}' tells '{told.name}': each of its {teller.distinct} values goes with one value"
+    severity: Severity = "info"
+    if odd.height:
+        first = odd.row(0, named=True)
+        message += (
+            f", but for {odd.height} of {pair.height} rows, such as {shown(first['b'])} where "
+            f"{shown(first['a'])} has {shown(first['usual'])} (Theil's U {share:.3f}). Errors?"
+        )
+        severity = "low"
+    else:
+        message += f" of '{told.name}' ({told.distinct})."
+    ids = tuple(int(i) for i in odd["id"].head(Finding.ROWS_SHOWN))
+    names = (teller.name, told.name)
+    return Finding("columns.nested", message, share, severity, names, ids, odd.height, stage="audit.columns")
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
@@ -111,48 +241,8 @@ def _correlation(number: np.ndarray) -> np.ndarray:
     return number.T @ number
 
 
-def given_away(columns: Sequence[Column], target: Column, classes: bool) -> Iterator[Finding]:
-    """Find features that tell the target almost alone: is it known when a prediction is asked for?
-
-    A numeric feature is cut into 20 parts. For classes the score is the share of the target's
-    entropy that the feature explains; for numbers the share of its variance.
-    """
-    known = target.series.is_not_null()
-    for column in columns:
-        # Enough rows per value, or a feature explains the target by remembering the rows.
-        numeric = column.kind == "numeric" and column.distinct > BINS
-        if not numeric and column.distinct > column.rows / 20:
-            continue
-        parts = _cut(column.series) if numeric else column.series
-        share = _explained(parts.filter(known), target.series.filter(known), classes)
-        if share > GIVEN_AWAY:
-            what = "entropy" if classes else "variance"
-            message = (
-                f"'{column.name}' alone explains {share:.1%} of the target's {what}. "
-                "Is it known before the target is, or made from it?"
-            )
-            yield Finding("target.given_away", message, share, "high", (column.name,), stage="audit.target")
-
-
-def _cut(series: pl.Series) -> pl.Series:
-    return (series.cast(pl.Float64).rank("average") / max(len(series) - series.null_count(), 1) * BINS).ceil()
-
-
-def _explained(parts: pl.Series, target: pl.Series, classes: bool) -> float:
-    pair = pl.DataFrame([parts.alias("part"), target.alias("target")])
-    if classes:
-        joint = pair.group_by("part", "target").len()
-        of = lambda by: _entropy(joint.group_by(by).agg(pl.col("len").sum())["len"].to_numpy())
-        whole = of("target")
-        return 0.0 if whole == 0 else 1 - (_entropy(joint["len"].to_numpy()) - of("part")) / whole
-    pair = pair.with_columns(pl.col("target").cast(pl.Float64))
-    inside = pair.group_by("part").agg(pl.col("target").var(ddof=0).alias("var"), pl.len())
-    whole = float(pair["target"].var(ddof=0) or 0.0)  # type: ignore[arg-type]
-    rest = float((inside["var"] * inside["len"]).sum()) / max(pair.height, 1)
-    return 0.0 if whole <= 0 or not np.isfinite(whole) else 1 - rest / whole
-
-
 def _entropy(counts: np.ndarray) -> float:
+    counts = counts[counts > 0]
     share = counts / counts.sum()
     return float(-(share * np.log(share)).sum())
 
@@ -162,11 +252,13 @@ def chance_copies(columns: Sequence[Column]) -> float:
 
     Where every column has few values, equal rows are no copies of one another.
     """
-    if not columns:
-        return 0.0
+    return chance_of_a_copy(columns) * columns[0].rows * (columns[0].rows - 1) / 2 if columns else 0.0
+
+
+def chance_of_a_copy(columns: Sequence[Column]) -> float:
+    """Return the chance that two rows are equal, were the columns independent."""
     shares = [c.series.value_counts()["count"].to_numpy() / max(c.rows, 1) for c in columns]
-    meet = float(np.prod([(share**2).sum() for share in shares]))
-    return meet * columns[0].rows * (columns[0].rows - 1) / 2
+    return float(np.prod([(share**2).sum() for share in shares])) if columns else 0.0
 
 
 def comparable(columns: Sequence[Column]) -> list[Column]:

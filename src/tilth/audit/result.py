@@ -28,6 +28,8 @@ class Facts:
         The file's name; empty for data in memory.
     rows, looked_at : int
         Rows of the data, and rows of the sample that was looked at (the same unless `max_rows` cut it).
+    test_rows : int
+        Rows kept for testing, which are compared with the others and are none of `rows`.
     kinds : dict of feature to kind
     missing : dict of column to int
         Missing cells among the rows looked at, disguised ones included; only columns with some.
@@ -42,6 +44,7 @@ class Facts:
     source: str = ""
     rows: int = 0
     looked_at: int = 0
+    test_rows: int = 0
     kinds: dict[str, str] = field(default_factory=dict)
     missing: dict[str, int] = field(default_factory=dict)
     target: str | None = None
@@ -136,7 +139,8 @@ class Audit:
         where = f"{facts.source}: " if facts.source else ""
         target = f", target '{facts.target}' ({facts.task})" if facts.target else ", no target"
         width = f"{len(facts.kinds)} feature{'s' * (len(facts.kinds) != 1)}"
-        told = [f"{where}{facts.rows:,} rows, {width}{target}."]
+        test = f" and {facts.test_rows:,} test rows" if facts.test_rows else ""
+        told = [f"{where}{facts.rows:,} rows{test}, {width}{target}."]
         if facts.looked_at < facts.rows:
             told.append(f"Looked at a sample of {facts.looked_at:,} rows.")
         worth = [f for f in self.findings if f.severity != "info"]

@@ -27,6 +27,7 @@ def ablate(
     metric: str = "auto",
     random_state: int = 0,
     n_jobs: int | None = None,
+    allow_fitted: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Ablation:
     """Leave out one stage at a time, on the same folds, and tell what each stage adds.
@@ -37,7 +38,7 @@ def ablate(
     Parameters
     ----------
     pipe : Pipeline, or list of Stage or (name, Stage)
-    X, y, sample_weight, groups, probes, folds, repeats, metric, random_state, n_jobs, progress
+    X, y, sample_weight, groups, probes, folds, repeats, metric, random_state, n_jobs, allow_fitted, progress
         As in `compare`.
 
     Returns
@@ -81,6 +82,7 @@ def ablate(
         repeats=repeats,
         metric=metric,
         random_state=random_state,
+        allow_fitted=allow_fitted,
     )
     testable = design.task == "regression" or len(design.labels) > 1
     results = (

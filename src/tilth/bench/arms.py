@@ -31,7 +31,7 @@ INNER_FOLDS = 3
 THRESHOLDS = 99
 
 
-class LeakError(StageError):
+class RowsChanged(StageError):
     """A pipeline changed the rows it is tested on, so its scores would mean nothing."""
 
 
@@ -61,7 +61,8 @@ class Arm:
         """
         if given is None:
             return cls(name)
-        if not hasattr(given, "stages_named"):
+        # A frozen pipeline is a step that stays as it is fitted; its stages are not to be fitted anew.
+        if not isinstance(given, Pipeline):
             given = Pipeline(list(given) if isinstance(given, Sequence) else [given])
         # What only reports changes nothing, and need not be fitted in every fold.
         acting = tuple((named, stage) for named, stage in given.stages_named() if stage.acts)
@@ -162,7 +163,7 @@ def run_fold(
 
     Raises
     ------
-    LeakError
+    RowsChanged
         If an arm changed the test rows.
     """
     done = FoldResult()
@@ -177,7 +178,7 @@ def run_fold(
             try:
                 kept[arm.name] = _run_arm(design, arm, train, test, repeat, fold, done)
             except (TilthError, ValueError) as error:
-                if arm.name not in optional or isinstance(error, LeakError):
+                if arm.name not in optional or isinstance(error, RowsChanged):
                     error.add_note(f"In the '{arm.name}' arm, repeat {repeat + 1}, fold {fold + 1}.")
                     raise
                 done.failed[arm.name] = str(error)
@@ -257,7 +258,7 @@ def _prepare(design: Design, arm: Arm, train: Table, test: NDArray) -> Ready:
     out = flow.apply(stages, frame.lazy().select([*design.table.features, ROW])).collect()
     ids = out[ROW] if ROW in out.columns else None
     if fingerprint(frame) != frozen or ids is None or not ids.equals(frame[ROW]):
-        raise LeakError(
+        raise RowsChanged(
             f"The '{arm.name}' arm changed the test rows: {frame.height} rows went in, {out.height} out, "
             "or their order or content changed. A column stage must keep rows as they are; use a row stage, "
             "which acts on training rows only."

@@ -30,6 +30,7 @@ def compare(
     metric: str = "auto",
     random_state: int = 0,
     n_jobs: int | None = None,
+    allow_fitted: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Tell whether *after* is better than *before*, with intervals that hold what they promise.
@@ -60,6 +61,10 @@ def compare(
         Seeds the folds and, fold by fold, the probes; both arms get the same.
     n_jobs : int, optional
         Processes; by default one per core. The result does not depend on it.
+    allow_fitted : bool
+        Rows that came out of a fit on all of them, and estimators that stay fitted when they are cloned,
+        are refused: test rows would have been learned from. True lets them pass, and the result says so.
+        What another process prepared, or another library, cannot be known.
     progress : callable, optional
         Told in words which fold is done.
 
@@ -71,6 +76,8 @@ def compare(
     ------
     DataError
         Too few rows or groups for the folds; a target with gaps; columns that no probe takes.
+    LeakageError
+        Rows were learned from before they are held out.
     StageError
         A column stage changed the test rows.
     UnknownName
@@ -102,6 +109,7 @@ def compare(
         repeats=repeats,
         metric=metric,
         random_state=random_state,
+        allow_fitted=allow_fitted,
     )
     names = [name for name, _ in design.probes]
     testable = design.task == "regression" or len(design.labels) > 1

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tilth.core.finding import Finding
 from tilth.errors import DataError
+from tilth.stages.close import close_groups
 from tilth.statistics import hash_rows
 from tilth.table import ROW, Table
 
@@ -37,10 +38,11 @@ class Units:
 
 
 def units_of(table: Table, folds: int) -> Units:
-    """Find the rows that must not be torn apart: groups, and rows with the same features.
+    """Find the rows that must not be torn apart: groups, and rows with the same features, or almost.
 
     A row whose copy is in the training part is no test. Copies that tie more than one fold's share of the
-    rows together are the nature of the data (few columns, few values): they are told, and let go.
+    rows together are the nature of the data (few columns, few values): they are told, and let go. What is
+    almost the same is told by `tilth.stages.close`.
 
     Raises
     ------
@@ -48,50 +50,85 @@ def units_of(table: Table, folds: int) -> Units:
         Fewer groups than folds.
     """
     rows = table.height
-    copies = _copies(table)
-    repeated = rows - len(np.unique(copies))
     groups = table.role("group")
-    if groups is None:
-        codes = copies
-    else:
-        own = groups.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
-        if len(np.unique(own)) < folds:
-            raise DataError(
-                f"Column '{table.roles.group}' has {len(np.unique(own))} groups, but {folds} folds were "
-                "asked for, and a group is never split. Ask for fewer folds."
-            )
-        codes = _joined(own, copies)
-    findings = []
-    if repeated and np.bincount(codes).max() > rows / folds:
-        codes = np.arange(rows) if groups is None else own
-        findings.append(
-            Finding(
-                "bench.copies_split",
-                f"{repeated:,} of {rows:,} rows repeat the features of another, too many to keep together in "
-                f"{folds} folds: some copies of test rows are trained on, and scores may be too good.",
-                repeated / rows,
-                "medium",
-                n_rows=repeated,
-                remedy={"duplicates.exact": {}},
-                stage="bench",
-            )
+    alone = np.arange(rows, dtype=np.int64)
+    own = alone if groups is None else groups.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    if groups is not None and len(np.unique(own)) < folds:
+        raise DataError(
+            f"Column '{table.roles.group}' has {len(np.unique(own))} groups, but {folds} folds were "
+            "asked for, and a group is never split. Ask for fewer folds."
         )
-    elif repeated:
-        findings.append(
-            Finding(
-                "bench.copies_together",
-                f"{repeated:,} of {rows:,} rows repeat the features of another; copies were kept together.",
-                repeated / rows,
-                "low",
-                n_rows=repeated,
-                stage="bench",
-            )
-        )
+    copies = _copies(table)
+    codes, findings = _exact(own, copies, folds)
+    if not findings or findings[0].kind != "bench.copies_split":
+        codes, more = _near(codes, table, folds)
+        findings += more
     if groups is not None:
         count = len(np.unique(own))
         message = f"Rows of the same '{table.roles.group}' ({count:,} groups) were kept in one fold."
         findings.append(Finding("bench.groups_together", message, float(count), n_rows=rows, stage="bench"))
     return Units(codes, findings)
+
+
+def _exact(own: Codes, copies: Codes, folds: int) -> tuple[Codes, list[Finding]]:
+    """Tie exact copies together, unless that ties too much."""
+    rows = len(own)
+    repeated = rows - len(np.unique(copies))
+    if not repeated:
+        return own, []
+    codes = _joined(own, copies)
+    told = f"{repeated:,} of {rows:,} rows repeat the features of another"
+    share = repeated / rows
+    if _fits(codes, folds):
+        message = f"{told}; copies were kept together."
+        return codes, [
+            Finding("bench.copies_together", message, share, "low", n_rows=repeated, stage="bench")
+        ]
+    message = (
+        f"{told}, too many to keep together in {folds} folds: some copies of test rows are trained on, "
+        "and scores may be too good."
+    )
+    remedy: dict = {"duplicates.exact": {}}
+    return own, [
+        Finding("bench.copies_split", message, share, "medium", n_rows=repeated, remedy=remedy, stage="bench")
+    ]
+
+
+def _near(codes: Codes, table: Table, folds: int) -> tuple[Codes, list[Finding]]:
+    """Tie near copies together, unless that ties too much."""
+    rows = table.height
+    close, obstacle = close_groups(table)
+    if obstacle:
+        message = f"Near copies were not looked for, only exact ones: {obstacle}."
+        return codes, [Finding("bench.near_unknown", message, float(rows), stage="bench")]
+    joined = _joined(codes, close)
+    tied = len(np.unique(codes)) - len(np.unique(joined))
+    if not tied:
+        return codes, []
+    told = f"{tied:,} of {rows:,} rows are almost the same as another"
+    if _fits(joined, folds):
+        message = f"{told}; near copies were kept together."
+        return joined, [
+            Finding("bench.near_together", message, tied / rows, "low", n_rows=tied, stage="bench")
+        ]
+    message = (
+        f"{told}, too many to keep together in {folds} folds: some near copies of test rows are trained on, "
+        "and scores may be too good."
+    )
+    finding = Finding(
+        "bench.near_split",
+        message,
+        tied / rows,
+        "medium",
+        n_rows=tied,
+        remedy={"duplicates.near": {}},
+        stage="bench",
+    )
+    return codes, [finding]
+
+
+def _fits(codes: Codes, folds: int) -> bool:
+    return bool(np.unique(codes, return_counts=True)[1].max() <= len(codes) / folds)
 
 
 def assign(strata: Codes, units: Codes, ids: NDArray[np.uint64], folds: int, seed: int, repeat: int) -> Codes:

@@ -13,6 +13,7 @@ import polars as pl
 
 from tilth.bench.arms import MODEL, Arm, Design, FoldResult, run_fold
 from tilth.bench.folds import Units, assign, strata_of, units_of
+from tilth.bench.guard import refuse_fitted
 from tilth.bench.metrics import primary_of
 from tilth.bench.result import COSTS, SCORES
 from tilth.bench.verdicts import Facts
@@ -37,6 +38,7 @@ def plan(
     repeats: int,
     metric: str,
     random_state: int,
+    allow_fitted: bool,
 ) -> tuple[Design, list[Finding]]:
     """Fix everything before the first fold is run: task, primary metric, folds, probes.
 
@@ -46,6 +48,8 @@ def plan(
         Too few rows or groups for the folds, a target with gaps, weights that are negative.
     UnknownName
         A probe or metric of this name does not exist.
+    LeakageError
+        Rows were learned from before; see `refuse_fitted`.
     """
     if folds < 2 or repeats < 1:
         raise DataError(f"folds is {folds} and repeats {repeats}; at least 2 folds and 1 repeat are needed.")
@@ -69,6 +73,7 @@ def plan(
         first = np.unique(codes, return_index=True)[1]
         labels = target[first].cast(pl.String).alias("label")
         task, truth = "binary" if len(labels) <= 2 else "multiclass", codes
+    allowed = refuse_fitted(table, arms, [probes] if isinstance(probes, str) else probes, allow_fitted)
     units: Units = units_of(table, folds)
     strata = strata_of(truth, task, folds)
     ids = table.ids
@@ -93,7 +98,7 @@ def plan(
         units.findings.append(
             Finding("bench.batch_stages", message, float(len(batch)), "medium", stage="bench")
         )
-    return design, units.findings
+    return design, [*allowed, *units.findings]
 
 
 def facts_of(design: Design, costs: pl.DataFrame) -> Facts:

@@ -18,8 +18,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 def audit(
     data: Annotated[Path, typer.Argument(help="A CSV or Parquet file.")],
     target: Annotated[str | None, typer.Option("--target", help="The column to predict.")] = None,
+    test: Annotated[
+        Path | None, typer.Option("--test", help="A file of test rows: leaks and drift are looked for.")
+    ] = None,
     weight: Annotated[str | None, typer.Option("--weight", help="The column of row weights.")] = None,
     group: Annotated[str | None, typer.Option("--group", help="The column of row groups.")] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="The column that says 'test' in test rows.")
+    ] = None,
     null_value: Annotated[
         list[str] | None, typer.Option("--null-value", help="A text that means missing; may be repeated.")
     ] = None,
@@ -41,8 +47,10 @@ def audit(
         found = tilth.audit(
             data,
             target,
+            test=test,
             weight=weight,
             group=group,
+            split=split,
             null_values=null_value or (),
             max_rows=max_rows,
             progress=tell,

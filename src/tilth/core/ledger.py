@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tilth.core.plan import RowPlan
+from tilth.core.plan import GROUP, WEIGHT, RowPlan, with_groups
 from tilth.errors import BundleError, UnknownName
 from tilth.table import ROW, Table
 from tilth.table.container import free_name
@@ -18,7 +18,7 @@ from tilth.table.container import free_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ACTIONS = ("dropped", "relabeled", "weighted", "repeated", "added")
+ACTIONS = ("dropped", "relabeled", "weighted", "repeated", "added", "grouped")
 EVENTS = pl.Schema(
     {
         "stage": pl.String(),
@@ -83,6 +83,12 @@ class Ledger:
             changed = np.flatnonzero(plan.weight != 1)
             now = pl.Series(old * plan.weight)
             parts.append(self._events(stage, ids, plan, changed, "weighted", pl.Series(old), now))
+        if plan.group is not None:
+            given = plan.group.is_not_null()
+            group = before.role("group")
+            name = plan.group if group is None else plan.group.cast(group.dtype)
+            changed = np.flatnonzero(given if group is None else given & name.ne_missing(group))
+            parts.append(self._events(stage, ids, plan, changed, "grouped", group, name))
         copies = self._events(stage, ids, plan, take[kept:], "repeated")
         parts.append(copies.with_columns(pl.Series("made", made[kept : len(take)], dtype=pl.UInt64)))
         if plan.fresh is not None:
@@ -173,7 +179,7 @@ class Ledger:
         return table
 
     def undo(self, stage: str, table: Table) -> Table:
-        """Replay everything but one stage: its dropped rows return, its labels and weights are as before.
+        """Replay everything but one stage: its dropped rows return, labels, weights and groups are as before.
 
         Parameters
         ----------
@@ -218,7 +224,7 @@ class Ledger:
                 "__new__"
             )
         if (new := of("weighted")).height:
-            name = roles.weight or free_name("__weight__", frame.columns)
+            name = roles.weight or free_name(WEIGHT, frame.columns)
             old, now = (
                 pl.col("before").cast(pl.Float64).alias("__old__"),
                 pl.col("after").cast(pl.Float64).alias("__new__"),
@@ -236,6 +242,10 @@ class Ledger:
             weight = pl.when(same).then("__new__").when(unknown).then(present).otherwise(scaled)
             frame = frame.with_columns(weight.alias(name)).drop("__old__", "__new__")
             roles = replace(roles, weight=name)
+        if (new := of("grouped")).height:
+            names = new.select(pl.col("row").alias(ROW), pl.col("after").alias("__new__"))
+            joined = frame.select(ROW).join(names, on=ROW, how="left", maintain_order="left")
+            frame, roles = with_groups(frame, roles, joined["__new__"])
         out = frame.join(
             of("dropped").select(pl.col("row").alias(ROW)), on=ROW, how="anti", maintain_order="left"
         )
@@ -245,8 +255,14 @@ class Ledger:
             )
             out = pl.concat([out, again.with_columns(pl.col("made").alias(ROW)).select(out.columns)])
         if stage in self.fresh:
-            out = pl.concat([out, self.fresh[stage]], how="diagonal_relaxed")
+            out = pl.concat([out, self._made_by(stage, out.columns)], how="diagonal_relaxed")
         return table.with_frame(out.lazy(), roles)
+
+    def _made_by(self, stage: str, present: Sequence[str]) -> pl.DataFrame:
+        """Return the rows that a stage made, without weights and groups of a stage that was undone."""
+        fresh = self.fresh[stage]
+        made = (WEIGHT.rstrip("_"), GROUP.rstrip("_"))
+        return fresh.drop(c for c in fresh.columns if c not in present and c.rstrip("_") in made)
 
     def save(self, folder: Path) -> None:
         """Write the ledger into an existing folder: events, columns and fresh rows as Parquet."""

@@ -9,8 +9,11 @@ import polars as pl
 
 from tilth.errors import DataError, StageError
 from tilth.statistics import hash_rows, key_of, new_ids
-from tilth.table import ROW, Table
+from tilth.table import ROW, Roles, Table
 from tilth.table.container import free_name
+
+WEIGHT, GROUP = "__weight__", "__group__"
+"""The columns that a plan makes where a table has no such role."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class RowPlan:
         A factor on the row's weight.
     label : Series of length n_rows, optional
         New labels; null leaves the label as it is.
+    group : Series of length n_rows, optional
+        New group names; null leaves the group as it is. A table without groups gets them, as text.
     reason : ndarray of str of shape (n_rows,), optional
         Why; empty where nothing is done.
     score : ndarray of shape (n_rows,), float64, optional
@@ -42,6 +47,7 @@ class RowPlan:
     times: np.ndarray
     weight: np.ndarray | None = None
     label: pl.Series | None = None
+    group: pl.Series | None = None
     reason: np.ndarray | None = None
     score: np.ndarray | None = None
     fresh: pl.DataFrame | None = None
@@ -68,7 +74,7 @@ class RowPlan:
 
     def check(self, stage: str, rows: int) -> RowPlan:
         """Raise where the plan does not fit its table: a mistake of the stage that made it."""
-        for name in ("times", "weight", "label", "reason", "score"):
+        for name in ("times", "weight", "label", "group", "reason", "score"):
             value = getattr(self, name)
             if value is not None and len(value) != rows:
                 raise StageError(
@@ -98,7 +104,8 @@ def apply(plan: RowPlan, table: Table, stage: str, seed: int = 0) -> Table:
     """Carry out a plan on every role at once: features, target, weight, group and id move together.
 
     Copies get an id hashed from their source row, fresh rows one hashed from their parents and
-    `seed`. A fresh row takes the mix of its parents' weights, and their group if they agree.
+    `seed`. A copy takes the group that its row has now; a fresh row takes the mix of its parents'
+    weights, and their group if they agree.
 
     Raises
     ------
@@ -118,10 +125,12 @@ def apply(plan: RowPlan, table: Table, stage: str, seed: int = 0) -> Table:
         new = plan.label.alias("__new__").cast(frame.schema[target])
         frame = frame.with_columns(pl.coalesce(new, pl.col(target)).alias(target))
     if plan.weight is not None and (plan.weight != 1).any():
-        name = roles.weight or free_name("__weight__", frame.columns)
+        name = roles.weight or free_name(WEIGHT, frame.columns)
         present = pl.col(name).cast(pl.Float64) if roles.weight else pl.lit(1.0)
         frame = frame.with_columns((present * pl.Series(plan.weight)).alias(name))
         roles = replace(roles, weight=name)
+    if plan.group is not None and plan.group.is_not_null().any():
+        frame, roles = with_groups(frame, roles, plan.group)
     take = plan.take
     out = frame[take]
     copies = np.arange(len(take)) >= int((plan.times > 0).sum())
@@ -130,8 +139,17 @@ def apply(plan: RowPlan, table: Table, stage: str, seed: int = 0) -> Table:
         made[copies] = _distinct(made[copies], frame[ROW].to_numpy())
         out = out.with_columns(pl.Series(ROW, made))
     if plan.fresh is not None:
-        out = pl.concat([out, _fresh(plan, frame, table, roles.weight, stage, seed)], how="diagonal_relaxed")
+        out = pl.concat([out, _fresh(plan, frame, table, roles, stage, seed)], how="diagonal_relaxed")
     return table.with_frame(out.lazy(), roles)
+
+
+def with_groups(frame: pl.DataFrame, roles: Roles, group: pl.Series) -> tuple[pl.DataFrame, Roles]:
+    """Give rows other groups where `group` is not null; without the role, make a column of text for it."""
+    if roles.group is None:
+        name = free_name(GROUP, frame.columns)
+        return frame.with_columns(group.cast(pl.String).alias(name)), replace(roles, group=name)
+    new = group.cast(frame.schema[roles.group])
+    return frame.with_columns(new.fill_null(frame[roles.group]).alias(roles.group)), roles
 
 
 def _copy_ids(ids: np.ndarray, take: np.ndarray, copies: np.ndarray, stage: str) -> np.ndarray:
@@ -155,9 +173,9 @@ def _distinct(made: np.ndarray, taken: np.ndarray) -> np.ndarray:
 
 
 def _fresh(
-    plan: RowPlan, frame: pl.DataFrame, table: Table, weight: str | None, stage: str, seed: int
+    plan: RowPlan, frame: pl.DataFrame, table: Table, roles: Roles, stage: str, seed: int
 ) -> pl.DataFrame:
-    fresh, parents, roles = plan.fresh, plan.parents, table.roles
+    fresh, parents = plan.fresh, plan.parents
     assert fresh is not None
     strange = sorted(set(fresh.columns) - {*table.features, roles.target})
     if strange:
@@ -171,14 +189,14 @@ def _fresh(
         for place in range(parents.shape[1]):
             mixed = hash_rows(place, mixed ^ ids[parents[:, place]])
     columns = [pl.Series(ROW, _distinct(new_ids(seed + int(key_of([stage])[0]), mixed), ids))]
-    if weight is not None:
-        known = frame[weight].cast(pl.Float64).to_numpy()
+    if roles.weight is not None:
+        known = frame[roles.weight].cast(pl.Float64).to_numpy()
         if parents is None:
             mix = np.full(count, known.mean())
         else:
             shares = np.full(parents.shape, 1 / parents.shape[1]) if plan.shares is None else plan.shares
             mix = (known[parents] * shares).sum(axis=1)
-        columns.append(pl.Series(weight, mix))
+        columns.append(pl.Series(roles.weight, mix))
     if roles.group is not None:
         groups = frame[roles.group]
         if parents is None:

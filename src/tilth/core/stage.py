@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from tilth.core import parameters
+from tilth.core import lineage, parameters
 from tilth.core.finding import Finding
 from tilth.core.plan import RowPlan
 from tilth.core.plan import apply as carry_out
@@ -188,7 +188,9 @@ class ColumnStage(Stage):
         """Fit, and return the changed rows."""
         table = self._enter(X, y, reset=True)
         self.fit_table([table])
-        return self._give(X, table, self.change(table.frame))
+        after = table.with_frame(self.change(table.frame))
+        lineage.remember(table, after, self.key)
+        return self._give(X, table, after.frame)
 
     def _give(self, X: Any, table: Table, frame: pl.LazyFrame) -> Any:
         after = table.with_frame(frame)
@@ -274,6 +276,7 @@ class RowStage(Stage):
         table = self._enter(X, y, reset=True, sample_weight=sample_weight, groups=groups)
         self.plan_ = self.fit_table(table)
         after = carry_out(self.plan_, table, self.key, seed=int(getattr(self, "random_state", 0)))
+        lineage.remember(table, after, self.key)
         if isinstance(X, Table):
             return after
         return give_rows(after, self.plan_.sources, (), y=y, sample_weight=sample_weight, groups=groups)
@@ -314,13 +317,14 @@ def give_rows(table: Table, rows: np.ndarray | None, touched: Any, **given: Any)
     """Return (X, y) and whichever of weight and groups was passed, each in the container it came in."""
     X = table.container.restore(table.frame.select(table.features), touched=touched, rows=rows)
     out = [X]
-    if table.roles.weight is not None and given.get("sample_weight") is None:
-        warnings.warn(
-            "The stages gave rows a weight, and (X, y) has no place for it. "
-            "Pass sample_weight=, or a tilth.Table, and the weights come back too.",
-            TilthWarning,
-            stacklevel=3,
-        )
+    for name, role in (("sample_weight", "weight"), ("groups", "group")):
+        if getattr(table.roles, role) is not None and given.get(name) is None:
+            warnings.warn(
+                f"The stages gave rows a {role}, and (X, y) has no place for it. "
+                f"Pass {name}=, or a tilth.Table, and the {role}s come back too.",
+                TilthWarning,
+                stacklevel=3,
+            )
     for name, role in (("y", "target"), ("sample_weight", "weight"), ("groups", "group")):
         if name == "y" or given.get(name) is not None:
             column, like = table.role(role), given.get(name)

@@ -6,5 +6,6 @@ answer: the same distances, the same ties, the same bound on memory.
 
 from tilth.neighbors.search import nearest
 from tilth.neighbors.space import Space
+from tilth.neighbors.within import groups_of, within
 
-__all__ = ["Space", "nearest"]
+__all__ = ["Space", "groups_of", "nearest", "within"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tilth.bundles import read
 from tilth.core import Ledger
+from tilth.core.lineage import Learned
+from tilth.errors import BundleError
 from tilth.pipeline.pipeline import Pipeline
 from tilth.table import Roles
 
@@ -31,5 +34,18 @@ def load(folder: str | Path) -> Pipeline:
     pipe.roles_ = Roles(**facts["roles"])
     pipe.model_ = bundle.model
     pipe.ledger_ = bundle.ledger or Ledger()
+    pipe.learned_ = _learned(facts.get("learned"))
     pipe.findings_ = [finding for _, stage in stages for finding in stage.findings_]
     return pipe
+
+
+def _learned(told: Any) -> Learned | None:
+    """Return which rows were fitted on; a bundle of an older version does not say."""
+    if told is None:
+        return None
+    try:
+        return Learned(**told)
+    except TypeError as error:
+        raise BundleError(
+            f"The bundle is damaged: what it says of the rows fitted on is {told!r}."
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -14,10 +15,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from tilth.bundles import Bundle, Step, write
-from tilth.core import Stage, apply, conform, fit, fused, replay, schema_of
+from tilth.core import Stage, apply, conform, fit, fused, lineage, replay, schema_of
 from tilth.core.schema import read_type
 from tilth.core.stage import BatchStage, RowStage, give_rows, output
-from tilth.errors import DataError, StageError, UnknownName
+from tilth.errors import DataError, StageError, UnknownName, listed
 from tilth.pipeline.model import fit_model, inputs, needs_numbers
 from tilth.pipeline.steps import Steps
 from tilth.recipes import Recipe
@@ -55,6 +56,9 @@ class Pipeline(Steps):
         What was done to every training row and every column.
     findings_ : list of Finding
         What the stages saw while they learned.
+    learned_ : Learned or None
+        Hashes of the rows that were fitted on, so that the bench can refuse to test on them; None if an
+        older version of Tilth saved the pipeline.
     n_features_in_, feature_names_in_, classes_
         As in scikit-learn.
 
@@ -68,6 +72,8 @@ class Pipeline(Steps):
 
     def __init__(self, steps: Sequence[Any]) -> None:
         super().__init__(steps)
+
+    learned_: lineage.Learned | None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -87,6 +93,7 @@ class Pipeline(Steps):
             part._know(self.schema_, [(n, s) for n, s in self.stages_ if n in names])
             part.model_ = self.model_ if part.model is not None else None
             part.ledger_, part.findings_ = self.ledger_, self.findings_
+            part.learned_ = self.learned_
         return part
 
     # Fitting
@@ -104,9 +111,10 @@ class Pipeline(Steps):
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
         """Fit, and return all rows of `X` transformed: the same rows, as `transform` would."""
-        _, done = self._fit(X, y, sample_weight, groups)
+        table, done = self._fit(X, y, sample_weight, groups)
         if done.rows is not None:
             return self.transform(X)
+        lineage.remember(table, done.table, self._in_words)
         return self._give(X, done.table, done.touched)
 
     def fit_resample(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
@@ -118,7 +126,8 @@ class Pipeline(Steps):
         sample_weight, groups : each only if it was passed
             For a `Table`, the prepared table, with the weights that stages gave.
         """
-        _, done = self._fit(X, y, sample_weight, groups)
+        table, done = self._fit(X, y, sample_weight, groups)
+        lineage.remember(table, done.table, self._in_words)
         if isinstance(X, Table):
             return done.table
         return give_rows(done.table, done.rows, done.touched, y=y, sample_weight=sample_weight, groups=groups)
@@ -144,6 +153,7 @@ class Pipeline(Steps):
             self.feature_names_in_ = np.array(table.features, dtype=object)
         self.roles_ = table.roles
         self.ledger_, self.findings_ = done.ledger, done.findings
+        self.learned_ = lineage.Learned.of(table)
         self.model_ = None
         if self.model is not None:
             if progress is not None:
@@ -164,13 +174,19 @@ class Pipeline(Steps):
         """Return new rows as the model sees them: the same rows, in the same order and container."""
         check_is_fitted(self)
         table = conform(Table.of(X), self.schema_, "Pipeline")
-        return self._give(X, table.with_frame(apply(self.stages_, table.frame)), self._touched)
+        after = table.with_frame(apply(self.stages_, table.frame))
+        lineage.remember_if(self.learned_, table, after, self._in_words)
+        return self._give(X, after, self._touched)
 
     def _give(self, X: Any, table: Table, touched: set[str]) -> Any:
         if isinstance(X, Table):
             return table
         wanted = table.frame.select(table.features)
         return output(self, table.container).restore(wanted, touched=touched, fused=fused(self.stages_))
+
+    @property
+    def _in_words(self) -> str:
+        return f"Pipeline of {listed([name for name, _ in self.stages_], 4)}"
 
     @property
     def _touched(self) -> set[str]:
@@ -375,6 +391,7 @@ class Pipeline(Steps):
             "roles": self.roles_.named(),
             "names": hasattr(self, "feature_names_in_"),
             "model_name": self.named_steps()[-1][0] if self.model_ is not None else None,
+            "learned": self.learned_ and asdict(self.learned_),
         }
         recipe = (
             self.to_recipe().to_yaml() if all(getattr(s, "recipe", True) for _, s in self.stages_) else ""

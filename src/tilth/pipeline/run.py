@@ -13,7 +13,8 @@ import polars as pl
 
 from tilth.bundles import whole_folder
 from tilth.core import Finding, Ledger
-from tilth.errors import DataError, RecipeError
+from tilth.core.lineage import remember
+from tilth.errors import ColumnError, DataError, RecipeError
 from tilth.pipeline.pipeline import Pipeline
 from tilth.recipes import Recipe
 from tilth.statistics import uniform
@@ -128,7 +129,8 @@ def prepare(
     table = data if data is not None else read_data(recipe, base)
     training, test = split(table, recipe)
     pipeline = Pipeline(recipe.build())
-    _, done = pipeline._fit(training, None, None, None, tell)
+    before, done = pipeline._fit(training, None, None, None, tell)
+    remember(before, done.table, "run of a recipe")
     transformed = None if test is None else pipeline.transform(test)
     if any(stage.concrete() is not stage for _, stage in pipeline.stages_):
         recipe = pipeline.to_recipe(**recipe.told())
@@ -146,7 +148,7 @@ def read_data(recipe: Recipe, base: str | Path = ".") -> Table:
         weight=told.weight,
         group=told.group,
         row_id=told.row_id,
-        split=told.split.column if told.split else None,
+        split=told.split.column if told.split and told.split.by == "column" else None,
         null_values=told.null_values,
         kinds=told.kinds,
     )
@@ -156,13 +158,16 @@ def split(table: Table, recipe: Recipe) -> tuple[Table, Table | None]:
     """Return training and test rows as the recipe's ``data.split`` says; the same rows in every process.
 
     Rows are drawn by (seed, row id), within each class of the target. Copies of a row stay together, and
-    so does a group, where the table has groups.
+    so does a group, where the table has groups. By time the latest rows are kept for testing, and all rows
+    of one moment are on one side.
     """
     how = recipe.data.split
     if how is None:
         return table, None
     frame = table.frame.collect()
-    if how.column is not None:
+    if how.by == "time":
+        is_test = _latest(frame, str(how.column), how.test)
+    elif how.column is not None:
         is_test = (frame[how.column].cast(pl.String) == "test").fill_null(False)
         if not is_test.any() or is_test.all():
             raise DataError(
@@ -174,6 +179,25 @@ def split(table: Table, recipe: Recipe) -> tuple[Table, Table | None]:
         is_test = pl.Series(_drawn(table.with_frame(frame.lazy()), how.test))
     part = lambda mask: table.with_frame(frame.filter(mask).lazy())
     return part(~is_test), part(is_test)
+
+
+def _latest(frame: pl.DataFrame, column: str, share: float) -> pl.Series:
+    """Mark the latest rows; those of one moment are on one side, those without one are for training."""
+    if column not in frame.columns:
+        raise ColumnError.missing([column], [c for c in frame.columns if c != ROW], "data.split: {by: time}")
+    times = frame[column]
+    if not (times.dtype.is_temporal() or times.dtype.is_numeric()):
+        raise DataError(
+            f"Column '{column}' is {times.dtype}: data.split: {{by: time}} needs dates or numbers. "
+            "Write dates as 2024-12-31, so that they are read as such."
+        )
+    known = times.drop_nulls().sort(descending=True)
+    if known.n_unique() < 2:
+        raise DataError(f"Column '{column}' holds one moment or none, so that no rows are later than others.")
+    first = known[min(max(round(share * len(known)), 1), len(known)) - 1]
+    # All rows of the first moment that fits are for testing, unless none were left to train on.
+    late = times >= first if first > known[-1] else times > first
+    return late.fill_null(False)
 
 
 def _drawn(table: Table, share: float) -> np.ndarray:

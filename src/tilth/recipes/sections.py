@@ -28,15 +28,16 @@ class Split(Section):
 
     test: Annotated[float, Gt(0), Lt(1)] = 0.2
     """Share of the rows, or of the groups, that are kept for testing."""
-    by: Literal["random", "group", "column"] = "random"
-    """random: rows, within each class; group: whole groups; column: rows whose `column` says test."""
+    by: Literal["random", "group", "column", "time"] = "random"
+    """random: rows, within each class; group: whole groups; column: rows whose `column` says test; time: the
+    latest rows by `column`."""
     column: Name | None = None
-    """The column that says train or test, for `by: column`."""
+    """The column that says train or test (`by: column`), or that holds dates or numbers (`by: time`)."""
 
     @model_validator(mode="before")
     @classmethod
     def _column_says_how(cls, told: Any) -> Any:
-        if not isinstance(told, dict) or told.get("column") is None:
+        if not isinstance(told, dict) or told.get("column") is None or told.get("by") == "time":
             return told
         if "test" in told:
             raise PydanticCustomError(
@@ -46,8 +47,9 @@ class Split(Section):
 
     @model_validator(mode="after")
     def _one_way(self) -> Split:
-        if (self.by == "column") != (self.column is not None):
-            raise PydanticCustomError("split", "'by: column' and 'column' go together: name both, or neither")
+        if (self.by in ("column", "time")) != (self.column is not None):
+            by = self.by if self.by == "time" else "column"
+            raise PydanticCustomError("split", f"'by: {by}' and 'column' go together: name both, or neither")
         return self
 
 

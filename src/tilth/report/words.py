@@ -20,6 +20,7 @@ ACTIONS = {
     "dropped": "dropped",
     "relabeled": "given another label",
     "weighted": "given another weight",
+    "grouped": "given another group",
     "repeated": "repeated",
     "added": "made anew",
 }

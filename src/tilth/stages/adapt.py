@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import polars as pl
+from sklearn.frozen import FrozenEstimator
 
 from tilth.core.stage import ColumnStage, Selection, Stage
 from tilth.errors import DataError, StageError, TilthWarning
@@ -58,7 +59,8 @@ def adapt(obj: Any, on: Selection = None, name: str | None = None, *, action: Ac
         )
     if isinstance(obj, type):
         raise StageError(f"adapt: {obj.__name__} is a class; pass an instance, such as {obj.__name__}().")
-    if hasattr(obj, "fit_resample"):
+    # What is frozen passes rows through as it was fitted; its fit_resample would fit it anew.
+    if hasattr(obj, "fit_resample") and not isinstance(obj, FrozenEstimator):
         return AdaptSampler(obj, on=on, name=name)
     if foreign.detects(obj):
         return AdaptDetector(obj, on=on, name=name, action=action)

@@ -54,6 +54,22 @@ def test_weights_of_equal_rows_sum_to_one(rows: list) -> None:
     assert out.height == X.height
 
 
+@given(ROWS, st.booleans())
+def test_copies_become_one_group_and_no_other_row_joins(rows: list, target: bool) -> None:
+    X, y = tables(rows)
+    out = DuplicatesExact(action="group", target=target).fit_resample(Table.of(X, y))
+    same = ["a", "b", "c", "y"] if target else ["a", "b", "c"]
+    told = out.frame.select(pl.col("__group__").n_unique().over(same).alias("names")).collect()["names"]
+    assert (told == 1).all() and out.height == X.height
+    assert out.role("group").n_unique() == X.with_columns(y).select(same).unique().height
+
+
+def test_groups_that_copies_tie_together_become_one() -> None:
+    X = pl.DataFrame({"v": [1, 2, 1, 3]})
+    *_, groups = DuplicatesExact(action="group").fit_resample(X, None, groups=np.array([7, 7, 8, 9]))
+    assert groups.tolist() == [7, 7, 7, 9]
+
+
 def test_missing_cells_and_nan_equal_each_other() -> None:
     X = np.array([[np.nan, 1.0], [np.nan, 1.0], [0.0, 1.0], [-0.0, 1.0]])
     assert DuplicatesExact().fit(X).plan_.times.tolist() == [1, 0, 1, 0]

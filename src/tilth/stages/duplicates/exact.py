@@ -9,19 +9,22 @@ import polars as pl
 
 from tilth.core.plan import RowPlan
 from tilth.core.stage import RowStage, Selection
+from tilth.stages.grouping import joined_groups
 from tilth.table import ROW, Table
 
 COUNT, FIRST, LABELS, AGREE = "__count__", "__first__", "__labels__", "__agree__"
 
 
 class DuplicatesExact(RowStage):
-    """Drop or down-weight rows that repeat another row cell by cell.
+    """Drop, down-weight or group rows that repeat another row cell by cell.
 
     Learns
         Nothing.
     Training
         'drop' leaves one row of each set of equal rows, or none; 'weight' gives each the weight
-        1 / (rows in its set), so that a set counts as one row. Missing cells equal each other.
+        1 / (rows in its set), so that a set counts as one row. 'group' makes one group of it, so that
+        splits and folds keep copies on one side: without groups each row gets one, named by the smallest
+        id in it; groups that copies tie together become one. Missing cells equal each other.
     Weights
         Kept with their rows; 'weight' multiplies them.
     Cost
@@ -37,7 +40,7 @@ class DuplicatesExact(RowStage):
         that of the first goes as well.
     keep : {'first', 'none'}
         For 'drop': which row of a set stays.
-    action : {'drop', 'weight', 'report'}
+    action : {'drop', 'weight', 'group', 'report'}
         What is done; 'report' leaves the rows as they are.
     on : selection, optional
         The columns compared; by default all features.
@@ -68,7 +71,7 @@ class DuplicatesExact(RowStage):
         *,
         target: bool = True,
         keep: Literal["first", "none"] = "first",
-        action: Literal["drop", "weight", "report"] = "drop",
+        action: Literal["drop", "weight", "group", "report"] = "drop",
         on: Selection = None,
     ) -> None:
         self.target = target
@@ -79,7 +82,13 @@ class DuplicatesExact(RowStage):
     @classmethod
     def examples(cls) -> list[dict[str, Any]]:
         """List parameter sets that walk every path."""
-        return [{}, {"keep": "none", "target": False}, {"action": "weight"}, {"action": "report"}]
+        return [
+            {},
+            {"keep": "none", "target": False},
+            {"action": "weight"},
+            {"action": "group", "target": False},
+            {"action": "report"},
+        ]
 
     def plan(self, table: Table) -> RowPlan:
         """Group equal rows, and say which go."""
@@ -110,7 +119,10 @@ class DuplicatesExact(RowStage):
         ]
         times = np.where(gone & (self.action == "drop"), 0, 1).astype(np.int64)
         weight = 1 / count if self.action == "weight" else None
-        return RowPlan(times, weight=weight, reason=reason, score=1 / count)
+        group = None
+        if self.action == "group":
+            group = joined_groups(table, np.unique(first, return_inverse=True)[1])
+        return RowPlan(times, weight=weight, group=group, reason=reason, score=1 / count)
 
     def _tell(self, ids: np.ndarray, count: np.ndarray, repeats: np.ndarray) -> None:
         if not repeats.any():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,57 +11,35 @@ from annotated_types import Ge, Gt, Le
 from tilth.core.plan import RowPlan
 from tilth.core.stage import RowStage, Selection
 from tilth.errors import DataError, listed
-from tilth.stages.classes import Classes
-from tilth.stages.folds import folds_of
+from tilth.stages.judging import Judge, Judgment, digest, judge
+from tilth.statistics import find_label_issues, label_quality, share_right
+from tilth.statistics.confident import Method, Score
 from tilth.table import Table
 
-
-@dataclass(frozen=True)
-class Judgment:
-    """Hold what a model that never saw a row says about its label.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_judged,), int64
-        Positions of the rows that were judged.
-    labels : ndarray of shape (n_judged,), int64
-        Their given labels, as places in `classes`.
-    probabilities : ndarray of shape (n_judged, n_classes), float64
-        Of each class, from a model fitted on other rows.
-    classes : list
-        The classes, in the target's own type.
-    rare : list
-        Classes too rare to be judged.
-    """
-
-    rows: np.ndarray
-    labels: np.ndarray
-    probabilities: np.ndarray
-    classes: list[Any]
-    rare: list[Any]
-
-    @property
-    def confidence(self) -> np.ndarray:
-        """Return the probability of each row's given label."""
-        return np.asarray(self.probabilities[np.arange(len(self.labels)), self.labels])
+SMALL = 1000
+"""Up to so many rows a third dealing costs little, and steadies the judgment most."""
 
 
 class LabelsClean(RowStage):
-    """Drop, relabel or down-weight rows whose label a model that never saw them disbelieves.
+    """Drop, relabel or down-weight rows whose label models that never saw them disbelieve.
 
     Learns
-        Nothing that stays: a probe is fitted on all folds but one and asked for the class
-        probabilities of that one, so that no row is judged by a model that saw its label.
+        For each labeled row the probability of each class, from probes fitted on all folds but its own and
+        averaged over several dealings of the rows into folds. A second look fits them again with each row
+        weighted by the first look's belief in its label. They stay with the stage and in its bundle:
+        fitted again on the same rows with another `filter`, `score`, `action`, `threshold` or `max_share`,
+        it judges from them at once.
     Training
         Confident learning flags rows by these probabilities. 'drop' removes them; 'relabel' gives
         them the likeliest class where its probability reaches `threshold`; 'weight' multiplies their
         weight by the probability of their label. Every class keeps at least one row. Rows without a
-        label are left alone, and so are classes of fewer rows than folds, or whose rows all lie in
+        label are left alone, and so are those of a class of one row, or whose rows all lie in
         one fold: they take no part in the judgment.
     Weights
-        Used to fit the probe; flagging counts rows.
+        Used to fit the probe; flagging counts rows. Rows of weight 0 are left alone.
     Cost
-        `folds` fits of the probe.
+        `folds` times `repeats` times `looks` fits of the probe, in parallel where that pays; with 'auto',
+        `folds` more.
     Scaling
         Needs all rows in one place. Folds are drawn by seed and row id, stratified by class, and no
         group lies in two of them.
@@ -72,16 +49,25 @@ class LabelsClean(RowStage):
     filter : str
         How rows are flagged, by cleanlab's names: 'prune_by_noise_rate', 'prune_by_class', 'both',
         'confident_learning', 'predicted_neq_given', 'low_normalized_margin' or 'low_self_confidence'.
-    probe : {'linear', 'boosting', 'mlp'}
-        The model that judges.
-    folds : int, at least 2
-        Parts that are judged one after another.
+    probe : {'auto', 'linear', 'boosting', 'mlp'} or estimator
+        The model that judges; 'auto' takes the better of linear and boosting by their out-of-sample log loss.
+        Of an estimator a clone gets the columns as numbers; it needs ``predict_proba``.
+    folds : int, at least 2, or 'one'
+        Parts that are judged one after another; 'one' leaves out one row (or group) at a time.
+    repeats : int, at least 1, or 'auto'
+        Dealings of the rows into folds; 'auto': 3 for up to 1,000 rows, 2 beyond.
+    looks : int, at least 1
+        How often the rows are judged: from the second time on models trust each label as far as it was
+        believed before. An estimator that takes no weights gains nothing by it.
+    score : {'self_confidence', 'normalized_margin', 'confidence_weighted_entropy'}
+        What ranks rows: the probability of their label, its lead before the likeliest other class, or the
+        entropy of their classes against it.
     action : {'drop', 'relabel', 'weight', 'report'}
         What is done with flagged rows; 'report' leaves them as they are.
     threshold : float, in [0, 1]
         For 'relabel': least probability of the new label; flagged rows below it are left as they are.
     max_share : float, in (0, 1]
-        At most this share of the judged rows is acted on, the least believed first.
+        At most this share of the judged rows is acted on, the lowest scores first.
     random_state : int
         Seed of folds and probe.
     on : selection, optional
@@ -98,7 +84,7 @@ class LabelsClean(RowStage):
     Source
         Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels",
         JAIR 70 (2021). The flags are those of ``cleanlab.filter.find_label_issues`` for the same
-        probabilities, bit for bit.
+        probabilities, bit for bit, and the scores those of ``cleanlab.rank``.
 
     Examples
     --------
@@ -123,19 +109,14 @@ class LabelsClean(RowStage):
     def __init__(
         self,
         *,
-        filter: Literal[
-            "prune_by_noise_rate",
-            "prune_by_class",
-            "both",
-            "confident_learning",
-            "predicted_neq_given",
-            "low_normalized_margin",
-            "low_self_confidence",
-        ] = "prune_by_noise_rate",
-        probe: Literal["linear", "boosting", "mlp"] = "boosting",
-        folds: Annotated[int, Ge(2)] = 5,
+        filter: Method = "prune_by_noise_rate",
+        probe: Judge = "auto",
+        folds: Annotated[int, Ge(2)] | Literal["one"] = 5,
+        repeats: Annotated[int, Ge(1)] | Literal["auto"] = "auto",
+        looks: Annotated[int, Ge(1)] = 2,
+        score: Score = "self_confidence",
         action: Literal["drop", "relabel", "weight", "report"] = "drop",
-        threshold: Annotated[float, Ge(0), Le(1)] = 0.5,
+        threshold: Annotated[float, Ge(0), Le(1)] = 0.8,
         max_share: Annotated[float, Gt(0), Le(1)] = 0.5,
         random_state: int = 0,
         on: Selection = None,
@@ -143,6 +124,9 @@ class LabelsClean(RowStage):
         self.filter = filter
         self.probe = probe
         self.folds = folds
+        self.repeats = repeats
+        self.looks = looks
+        self.score = score
         self.action = action
         self.threshold = threshold
         self.max_share = max_share
@@ -153,11 +137,22 @@ class LabelsClean(RowStage):
     def examples(cls) -> list[dict[str, Any]]:
         """List parameter sets that walk every path."""
         return [
-            {"probe": "linear"},
-            {"probe": "linear", "filter": "both", "action": "weight", "random_state": 3},
-            {"probe": "linear", "filter": "predicted_neq_given", "action": "relabel", "threshold": 0.8},
-            {"probe": "linear", "folds": 3, "action": "report", "max_share": 0.1},
+            {"probe": "linear", "repeats": 2},
+            {"probe": "linear", "filter": "both", "action": "weight", "repeats": 1, "random_state": 3},
+            {
+                "probe": "linear",
+                "filter": "predicted_neq_given",
+                "action": "relabel",
+                "threshold": 0.6,
+                "repeats": 1,
+            },
+            {"folds": 3, "repeats": 1, "looks": 1, "score": "normalized_margin", "action": "report"},
         ]
+
+    @property
+    def recipe(self) -> bool:
+        """Tell whether a recipe can name it: not with an estimator in it."""
+        return isinstance(self.probe, str)
 
     def plan(self, table: Table) -> RowPlan:
         """Judge the labels, and say what becomes of the rows flagged."""
@@ -173,12 +168,15 @@ class LabelsClean(RowStage):
             self._tell_rare(found)
         if not len(found.rows):
             return RowPlan.keep_all(table.height)
-        flagged = self._flag(found)
-        self._tell(found, flagged, table.ids)
-        return self._act(found, self._within(found, flagged), table)
+        flagged = find_label_issues(found.labels, found.probabilities, method=self.filter)
+        scores = label_quality(found.labels, found.probabilities, method=self.score)
+        self._tell(found, flagged, scores, table.ids)
+        return self._act(found, self._within(found, flagged, scores), scores, table)
 
     def judge(self, table: Table) -> Judgment:
         """Return out-of-sample class probabilities of the rows that can be judged.
+
+        Those of an earlier fit are taken where rows, labels and all that led to them are the same.
 
         Parameters
         ----------
@@ -190,80 +188,42 @@ class LabelsClean(RowStage):
         Judgment
             Of no row where fewer than two classes can be judged.
         """
-        from tilth.probes import probe
+        repeats = self.repeats
+        if isinstance(repeats, str):
+            repeats = 3 if table.height <= SMALL else 2
+        chosen = {
+            "folds": self.folds,
+            "repeats": repeats,
+            "looks": self.looks,
+            "random_state": self.random_state,
+        }
+        word = digest(table, self.columns_, self.probe, chosen)
+        if not word or getattr(self, "digest_", None) != word:
+            found = judge(table, self.columns_, self.key, probe=self.probe, **chosen)  # type: ignore[arg-type]
+            self.judgment_ = {name: getattr(found, name) for name in Judgment.__dataclass_fields__}
+            self.digest_ = word
+        return Judgment(**self.judgment_)
 
-        classes = Classes.of(table.need("target", self.key), self.key)
-        codes, weight = classes.codes, table.role("weight")
-        # Rows of weight 0 are as if absent: no model sees them, so none is asked about them.
-        usable = codes >= 0
-        if weight is not None:
-            usable &= weight.to_numpy() > 0
-        rows, fold, kept = self._deal(np.flatnonzero(usable), codes, table)
-        levels = classes.levels.to_list()
-        if len(kept) < 2:
-            return Judgment(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 0)), [], levels)
-        labels = np.searchsorted(kept, codes[rows])
-        inputs = table.frame.select(self.columns_).collect()[rows]
-        weights = None if weight is None else weight.to_numpy().astype(np.float64)[rows]
-        probabilities = np.empty((len(rows), len(kept)))
-        for held in np.unique(fold):
-            out, known = fold == held, fold != held
-            model = probe(self.probe, task="classification", random_state=self.random_state)
-            model.fit(inputs.filter(known), labels[known], None if weights is None else weights[known])
-            probabilities[out] = model.predict_proba(inputs.filter(out))
-        known_levels = [levels[k] for k in kept]
-        rare = [level for k, level in enumerate(levels) if k not in kept]
-        return Judgment(rows, labels, probabilities, known_levels, rare)
-
-    def _deal(
-        self, rows: np.ndarray, codes: np.ndarray, table: Table
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the rows that can be judged, their folds, and the classes they are of."""
-        ids, groups = table.ids, table.role("group")
-        fold = np.zeros(0, np.int64)
-        kept = np.zeros(0, np.int64)
-        while len(rows):
-            some = None if groups is None else groups[rows]
-            fold = folds_of(ids[rows], self.folds, self.random_state, codes[rows], some)
-            kept = np.unique(codes[rows])
-            spread = {k: len(np.unique(fold[codes[rows] == k])) for k in kept.tolist()}
-            enough = [k for k in kept.tolist() if (codes[rows] == k).sum() >= self.folds and spread[k] > 1]
-            if len(enough) == len(kept):
-                break
-            # Taking rows out deals the others anew: look again until every class can be judged.
-            rows = rows[np.isin(codes[rows], enough)]
-            kept = np.array(enough, dtype=np.int64)
-        return rows, fold, kept
-
-    def _flag(self, found: Judgment) -> np.ndarray:
-        from cleanlab.filter import find_label_issues
-
-        # One process: forking beside the threads of Polars can hang, and the flags are the same.
-        mask: np.ndarray = find_label_issues(
-            found.labels, found.probabilities, filter_by=self.filter, n_jobs=1
-        )
-        return mask
-
-    def _within(self, found: Judgment, flagged: np.ndarray) -> np.ndarray:
+    def _within(self, found: Judgment, flagged: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Return the flagged rows to act on: up to `max_share`, and never all rows of a class."""
         chosen = np.flatnonzero(flagged)
-        chosen = chosen[np.argsort(found.confidence[chosen], kind="stable")]
+        chosen = chosen[np.argsort(scores[chosen], kind="stable")]
         acted = np.zeros(len(flagged), dtype=bool)
         acted[chosen[: int(self.max_share * len(flagged))]] = True
         for code in range(len(found.classes)):
             own = np.flatnonzero(found.labels == code)
             if acted[own].all():
-                acted[own[found.confidence[own].argmax()]] = False
+                acted[own[scores[own].argmax()]] = False
         return acted
 
-    def _act(self, found: Judgment, acted: np.ndarray, table: Table) -> RowPlan:
+    def _act(self, found: Judgment, acted: np.ndarray, scores: np.ndarray, table: Table) -> RowPlan:
         count = table.height
         guess = found.probabilities.argmax(axis=1)
         sure = found.probabilities.max(axis=1)
         if self.action == "relabel":
             acted = acted & (guess != found.labels) & (sure >= self.threshold)
         times, score = np.ones(count, np.int64), np.full(count, np.nan)
-        score[found.rows] = found.confidence
+        score[found.rows] = scores
         reason = np.full(count, "", dtype=object)
         rows = found.rows[acted]
         reason[rows] = [
@@ -275,7 +235,7 @@ class LabelsClean(RowStage):
             times[rows] = 0
         elif self.action == "weight":
             weight = np.ones(count)
-            weight[rows] = found.confidence[acted]
+            weight[rows] = found.probabilities[acted, found.labels[acted]]
         elif self.action == "relabel":
             new_labels: list[Any] = [None] * count
             for row, new in zip(rows, guess[acted], strict=True):
@@ -284,7 +244,7 @@ class LabelsClean(RowStage):
         return RowPlan(times, weight=weight, label=label, reason=reason, score=score)
 
     def _tell_rare(self, found: Judgment) -> None:
-        fewer = f"have fewer than {self.folds} labeled rows, or all of them in one fold"
+        fewer = "have one labeled row, or all of them in one fold"
         self.report(
             "labels.rare",
             f"Classes {listed(map(repr, found.rare))} {fewer}: not judged."
@@ -294,16 +254,14 @@ class LabelsClean(RowStage):
             severity="low",
         )
 
-    def _tell(self, found: Judgment, flagged: np.ndarray, ids: np.ndarray) -> None:
-        from cleanlab.dataset import overall_label_health_score
-
+    def _tell(self, found: Judgment, flagged: np.ndarray, scores: np.ndarray, ids: np.ndarray) -> None:
         judged = len(found.rows)
-        quality = float(overall_label_health_score(found.labels, found.probabilities, verbose=False))
+        quality = share_right(found.labels, found.probabilities)
         agrees = float((found.probabilities.argmax(axis=1) == found.labels).mean())
         self.report(
             "labels.quality",
-            f"An estimated {quality:.1%} of {judged} labels are right; "
-            f"the {self.probe} probe agrees with {agrees:.1%} of them.",
+            f"An estimated {quality:.1%} of {judged} labels are right; the {found.probe} probe agrees with "
+            f"{agrees:.1%} of them (log loss {found.loss:.3f}).",
             quality,
         )
         if flagged.any():
@@ -311,12 +269,12 @@ class LabelsClean(RowStage):
             self.report_rows(
                 "labels.issue",
                 f"{int(flagged.sum())} of {judged} labels ({share:.1%}) are probably wrong."
-                f"{self._pair(found, flagged)}",
+                f"{self._pair(found, flagged)} Look at them before they are dropped or relabeled.",
                 ids[found.rows[flagged]],
-                found.confidence[flagged],
+                scores[flagged],
                 score=share,
                 severity="high" if share > 0.05 else "medium",
-                remedy={"labels.clean": {"action": "weight"}},
+                remedy={"labels.clean": {"action": "report"}},
             )
 
     @staticmethod
