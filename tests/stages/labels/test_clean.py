@@ -314,7 +314,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_what_is_done_with_a_judgment_costs_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y, _ = planted("cancer")
     stage = LabelsClean(probe="linear", repeats=2).fit(X, y)
-    told = {"filter": "both", "score": "normalized_margin", "action": "relabel", "threshold": 0.6}
+    told = {"filter": "both", "rank_by": "normalized_margin", "action": "relabel", "threshold": 0.6}
     fresh = LabelsClean(probe="linear", repeats=2, **told).fit(X, y).plan_
     monkeypatch.setattr(judging, "out_of_fold", refuse)
     plan = stage.set_params(**told).fit(X, y).plan_
@@ -409,7 +409,7 @@ def test_scores_are_cleanlabs() -> None:
     stage, table = judged()
     found = stage.judge(table)
     for score in ("self_confidence", "normalized_margin", "confidence_weighted_entropy"):
-        plan = LabelsClean(probe="linear", score=score, action="report").fit_table(table)
+        plan = LabelsClean(probe="linear", rank_by=score, action="report").fit_table(table)
         peer = get_label_quality_scores(found.labels, found.probabilities, method=score)
         np.testing.assert_allclose(plan.score, peer)
 

@@ -27,7 +27,7 @@ class LabelsClean(RowStage):
         For each labeled row the probability of each class, from probes fitted on all folds but its own and
         averaged over several dealings of the rows into folds. A second look fits them again with each row
         weighted by the first look's belief in its label. They stay with the stage and in its bundle:
-        fitted again on the same rows with another `filter`, `score`, `action`, `threshold` or `max_share`,
+        fitted again on the same rows with another `filter`, `rank_by`, `action`, `threshold` or `max_share`,
         it judges from them at once.
     Training
         Confident learning flags rows by these probabilities. 'drop' removes them; 'relabel' gives
@@ -59,7 +59,7 @@ class LabelsClean(RowStage):
     looks : int, at least 1
         How often the rows are judged: from the second time on models trust each label as far as it was
         believed before. An estimator that takes no weights gains nothing by it.
-    score : {'self_confidence', 'normalized_margin', 'confidence_weighted_entropy'}
+    rank_by : {'self_confidence', 'normalized_margin', 'confidence_weighted_entropy'}
         What ranks rows: the probability of their label, its lead before the likeliest other class, or the
         entropy of their classes against it.
     action : {'drop', 'relabel', 'weight', 'report'}
@@ -114,7 +114,7 @@ class LabelsClean(RowStage):
         folds: Annotated[int, Ge(2)] | Literal["one"] = 5,
         repeats: Annotated[int, Ge(1)] | Literal["auto"] = "auto",
         looks: Annotated[int, Ge(1)] = 2,
-        score: Score = "self_confidence",
+        rank_by: Score = "self_confidence",
         action: Literal["drop", "relabel", "weight", "report"] = "drop",
         threshold: Annotated[float, Ge(0), Le(1)] = 0.8,
         max_share: Annotated[float, Gt(0), Le(1)] = 0.5,
@@ -126,7 +126,7 @@ class LabelsClean(RowStage):
         self.folds = folds
         self.repeats = repeats
         self.looks = looks
-        self.score = score
+        self.rank_by = rank_by
         self.action = action
         self.threshold = threshold
         self.max_share = max_share
@@ -146,7 +146,7 @@ class LabelsClean(RowStage):
                 "threshold": 0.6,
                 "repeats": 1,
             },
-            {"folds": 3, "repeats": 1, "looks": 1, "score": "normalized_margin", "action": "report"},
+            {"folds": 3, "repeats": 1, "looks": 1, "rank_by": "normalized_margin", "action": "report"},
         ]
 
     @property
@@ -169,7 +169,7 @@ class LabelsClean(RowStage):
         if not len(found.rows):
             return RowPlan.keep_all(table.height)
         flagged = find_label_issues(found.labels, found.probabilities, method=self.filter)
-        scores = label_quality(found.labels, found.probabilities, method=self.score)
+        scores = label_quality(found.labels, found.probabilities, method=self.rank_by)
         self._tell(found, flagged, scores, table.ids)
         return self._act(found, self._within(found, flagged, scores), scores, table)
 
