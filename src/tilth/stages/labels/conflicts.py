@@ -183,7 +183,7 @@ class LabelsConflicts(RowStage):
             pl.col(AT).min().over(self.columns_).cast(pl.Int64).alias(SET),
         )
         frame = frame.with_columns(
-            pl.col(WEIGHT).sum().over(SET).alias(TOTAL), pl.len().over(SET).alias(COUNT)
+            pl.col(WEIGHT).sum().over(SET, order_by=AT).alias(TOTAL), pl.len().over(SET).alias(COUNT)
         )
         asked = self._of_numbers(frame) if numbers else self._of_classes(frame)
         told = asked.sort(AT).collect()
@@ -195,7 +195,8 @@ class LabelsConflicts(RowStage):
     def _of_classes(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Ask sets of classes for their majority."""
         # A label is known by the first row that has it: labels of any type are compared so.
-        own = pl.col(WEIGHT).sum().over(SET, LABEL) / pl.col(TOTAL)
+        # Summed in the order of rows: threads that meet groups as they come change the last bits.
+        own = pl.col(WEIGHT).sum().over(SET, LABEL, order_by=AT) / pl.col(TOTAL)
         frame = frame.with_columns(own.alias(AGREE), pl.col(AT).min().over(SET, LABEL).alias(FIRST))
         best = pl.col(AGREE) > pl.col(AGREE).max().over(SET) - EPS
         frame = frame.with_columns(pl.when(best).then(FIRST).alias(BEST))
