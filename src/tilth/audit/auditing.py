@@ -211,6 +211,7 @@ def _pairs(table: Table, columns: Sequence[Column]) -> list[Finding]:
     found = list(target_checks.rows(table))
     found += guarded("the check 'twins'", lambda: pairs.twins(columns))
     found += guarded("the check 'correlated'", lambda: pairs.correlated(columns))
+    found += guarded("the check 'nested'", lambda: pairs.nested(columns))
     return found
 
 

@@ -16,7 +16,7 @@ from tilth.probes import Inputs
 from tilth.stages.folds import folds_of
 from tilth.statistics import uniform
 from tilth.statistics.order import alike
-from tilth.statistics.telling import by_level, by_tree, naive_guess, parts, skill
+from tilth.statistics.telling import SHARES, by_level, by_tree, naive_guess, parts, skill
 
 FINDS = {
     "target.given_away": "one feature tells the target almost alone",
@@ -110,7 +110,8 @@ class Question:
         best = max(rough)
         if best < WORTH:
             return best
-        return max(best, self.told_by(by_tree(values, self.truth, self.fold, self.n_classes)))
+        trees = (by_tree(values, self.truth, self.fold, self.n_classes, share) for share in SHARES)
+        return max(best, *map(self.told_by, trees))
 
     def told_by_levels(self, level: np.ndarray, most: float) -> float:
         """Return which share of the target categories tell; nothing where there are too many of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,11 @@ class Learned:
         """Tell whether hashes made here can be compared with these."""
         return self.polars == pl.__version__
 
+    def among(self, table: Table) -> bool:
+        """Tell whether most rows of a table are those that were learned from."""
+        words = _kept(table, table.height)["features"].to_numpy()
+        return self.known and len(words) > 0 and bool(np.isin(words, self.words).mean() >= SAME)
+
     def share_among(self, words: np.ndarray) -> float:
         """Return how many of these rows are among others, as a share of those."""
         return min(1.0, float(np.isin(self.words, words).mean()) * self.rows / max(len(words), 1))
@@ -110,14 +116,23 @@ class Made:
 _MADE: dict[str, deque[Made]] = {"features": deque(maxlen=REMEMBERED), "labels": deque(maxlen=REMEMBERED)}
 
 
-def remember(before: Table, after: Table, who: str) -> None:
+def remember(before: Table, after: Table, who: str, rows: int | None = None) -> None:
     """Remember that `after` was made of `before` by something fitted on it.
 
     Where nothing was made but exact copies, or nothing but those dropped, there is nothing to remember:
     a test keeps copies together.
+
+    Parameters
+    ----------
+    before, after : Table
+    who : str
+        The pipeline or stage, in words.
+    rows : int, optional
+        How many rows there were, and are, where both tables hold only those that are kept.
     """
     # Chosen by row id, the same rows are seen on both sides.
-    rows = before.height
+    made = after.height if rows is None else rows
+    rows = before.height if rows is None else rows
     here, there = _kept(before, rows), _kept(after, rows)
     sources, results = here, there
     if rows > MOST and not here[ROW].equals(there[ROW]):
@@ -131,16 +146,32 @@ def remember(before: Table, after: Table, who: str) -> None:
         fresh = np.setdiff1d(changed["out"].drop_nulls().to_numpy(), sources[level].to_numpy())
         gone = np.setdiff1d(changed["went"].drop_nulls().to_numpy(), results[level].to_numpy())
         if len(fresh) or len(gone):
-            _MADE[level].append(Made(who, after.height, rows, there[level].to_numpy(), fresh, gone))
+            _MADE[level].append(Made(who, made, rows, there[level].to_numpy(), fresh, gone))
 
 
-def remember_if(learned: Learned | None, before: Table, after: Table, who: str) -> None:
-    """Remember a transformation, if most of the rows are those that were learned from."""
-    if learned is None or not learned.known or before.container.form == "lazy":
-        return
-    words = _kept(before, before.height)["features"].to_numpy()
-    if len(words) and np.isin(words, learned.words).mean() >= SAME:
-        remember(before, after, who)
+def changed(table: Table, change: Callable[[pl.LazyFrame], pl.LazyFrame], who: str, *, fused: bool) -> Table:
+    """Change columns by something fitted on these rows, and remember what came of it.
+
+    Expressions are carried out once more, on the rows that are kept; what is not fused is costly, and is
+    carried out once. A lazy table of the user's stays lazy, and such a change of it is not remembered.
+
+    Parameters
+    ----------
+    table : Table
+    change : callable
+        From query to query, row by row.
+    who : str
+    fused : bool
+        Whether the change is expressions only.
+    """
+    after = table.with_frame(change(table.frame))
+    if fused:
+        some = _some(table, table.height).collect()
+        remember(some, some.with_frame(change(some.frame)), who, table.height)
+    elif table.container.form != "lazy":
+        after = after.collect()
+        remember(table, after, who)
+    return after
 
 
 def made_by(table: Table) -> tuple[str, float] | None:
@@ -179,11 +210,16 @@ def forget() -> None:
 
 
 def _kept(table: Table, rows: int) -> pl.DataFrame:
-    """Return row ids and hashes of the rows that are kept: by row id, so that no order matters."""
+    """Return row ids and hashes of the rows that are kept."""
+    return _words(_some(table, rows), ROW)
+
+
+def _some(table: Table, rows: int) -> Table:
+    """Return the rows that are kept: by row id, so that no order matters."""
     if rows <= MOST:
-        return _words(table, ROW)
+        return table
     limit = int(MOST / rows * 2**64)
-    return _words(table.with_frame(table.frame.filter(pl.col(ROW).hash(seed=0) < limit)), ROW)
+    return table.with_frame(table.frame.filter(pl.col(ROW).hash(seed=0) < limit))
 
 
 def _words(table: Table, *more: str) -> pl.DataFrame:

@@ -188,8 +188,7 @@ class ColumnStage(Stage):
         """Fit, and return the changed rows."""
         table = self._enter(X, y, reset=True)
         self.fit_table([table])
-        after = table.with_frame(self.change(table.frame))
-        lineage.remember(table, after, self.key)
+        after = lineage.changed(table, self.change, self.key, fused=self.fused)
         return self._give(X, table, after.frame)
 
     def _give(self, X: Any, table: Table, frame: pl.LazyFrame) -> Any:

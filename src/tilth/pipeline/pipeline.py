@@ -114,7 +114,10 @@ class Pipeline(Steps):
         table, done = self._fit(X, y, sample_weight, groups)
         if done.rows is not None:
             return self.transform(X)
-        lineage.remember(table, done.table, self._in_words)
+        if fused(self.stages_):
+            lineage.changed(table, self._change, self._in_words, fused=True)
+        else:
+            lineage.remember(table, done.table, self._in_words)
         return self._give(X, done.table, done.touched)
 
     def fit_resample(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
@@ -174,9 +177,14 @@ class Pipeline(Steps):
         """Return new rows as the model sees them: the same rows, in the same order and container."""
         check_is_fitted(self)
         table = conform(Table.of(X), self.schema_, "Pipeline")
-        after = table.with_frame(apply(self.stages_, table.frame))
-        lineage.remember_if(self.learned_, table, after, self._in_words)
+        if table.container.form != "lazy" and self.learned_ is not None and self.learned_.among(table):
+            after = lineage.changed(table, self._change, self._in_words, fused=fused(self.stages_))
+        else:
+            after = table.with_frame(self._change(table.frame))
         return self._give(X, after, self._touched)
+
+    def _change(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        return apply(self.stages_, frame)
 
     def _give(self, X: Any, table: Table, touched: set[str]) -> Any:
         if isinstance(X, Table):

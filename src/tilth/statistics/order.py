@@ -38,9 +38,7 @@ def alike(values: np.ndarray, classes: bool, seed: int = 0) -> tuple[float, floa
         return 0.0, 1.0
     random = np.random.default_rng(seed)
     values = np.unique(values, return_inverse=True)[1] if classes else _ranks(values)
-    apart = (
-        (lambda v: float((v[1:] != v[:-1]).sum())) if classes else (lambda v: float((np.diff(v) ** 2).sum()))
-    )
+    apart = _changes if classes else _squares
     seen, drawn = apart(values), np.array([apart(random.permutation(values)) for _ in range(DRAWS)])
     usual = drawn.mean()
     if usual == 0:

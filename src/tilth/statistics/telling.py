@@ -8,8 +8,11 @@ PRIOR = 1.0
 """What the classes of all rows count for, in rows, beside those of one level: no guess is certain."""
 
 LEAVES = 256
-LEAST, OF_CLASSES = 3, 50
-"""Rows in a leaf: fewer, and a tree remembers rows; of classes a fiftieth, or it remembers the wrong ones."""
+LEAST = 3
+"""Rows in a leaf: fewer, and a tree remembers rows."""
+
+SHARES = (0.0, 0.02)
+"""Shares of the rows in a leaf: a rare class needs small leaves, and wrong labels are learned by them."""
 
 
 def skill(guess: np.ndarray, truth: np.ndarray, naive: np.ndarray) -> float:
@@ -76,10 +79,13 @@ def parts(values: np.ndarray, count: int) -> np.ndarray:
     return np.where(known, np.searchsorted(edges, values, side="right"), len(edges) + 1).astype(np.int64)
 
 
-def by_tree(values: np.ndarray, truth: np.ndarray, fold: np.ndarray, n_classes: int) -> np.ndarray:
+def by_tree(
+    values: np.ndarray, truth: np.ndarray, fold: np.ndarray, n_classes: int, share: float = 0.0
+) -> np.ndarray:
     """Guess each row from a number by a tree that is grown on the other folds: it finds where to cut.
 
-    Parameters and result as in `by_level`; missing numbers are below all others.
+    Parameters and result as in `by_level`; missing numbers are below all others. `share` of the rows, and at
+    least three, are in a leaf.
     """
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -91,7 +97,7 @@ def by_tree(values: np.ndarray, truth: np.ndarray, fold: np.ndarray, n_classes: 
         inside = fold == number
         if inside.all():
             continue
-        least = max(LEAST, int((~inside).sum()) // OF_CLASSES) if n_classes else LEAST
+        least = max(LEAST, int(share * (~inside).sum()))
         tree = made(max_leaf_nodes=LEAVES, min_samples_leaf=least, random_state=0)
         leaf = tree.fit(rank[~inside], truth[~inside]).apply(rank)
         guess[inside] = by_level(leaf, truth, inside.astype(np.int64), n_classes)[inside]

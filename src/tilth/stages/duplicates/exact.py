@@ -155,5 +155,5 @@ class DuplicatesExact(RowStage):
             score=share,
             severity="high" if share > 0.01 else "medium",
             columns=tuple(self.columns_),
-            remedy={"labels.clean": {}},
+            remedy={"labels.conflicts": {}},
         )
