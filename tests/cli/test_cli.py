@@ -91,6 +91,22 @@ def test_audit_as_json_is_the_audit(folder, capsys):
     assert [f["kind"] for f in told["findings"]] == [f["kind"] for f in expected["findings"]]
 
 
+def test_audit_looks_at_test_rows_in_a_file_or_named_by_a_column(folder, capsys):
+    people = pl.read_csv("people.csv")
+    people.head(40).write_csv("test.csv")
+    code, out, _ = run(capsys, "audit", "people.csv", "--target", "paid", "--test", "test.csv", "--json")
+    (copies,) = [f for f in json.loads(out)["findings"] if f["kind"] == "leakage.copies"]
+    assert code == 0 and copies["n_rows"] == 40
+    part = ["test" if i < 40 else "train" for i in range(people.height)]
+    people.with_columns(pl.Series("part", part)).write_csv("parts.csv")
+    _, out, _ = run(capsys, "audit", "parts.csv", "--target", "paid", "--split", "part", "--json")
+    assert json.loads(out)["recipe"]["data"]["split"] == {"column": "part"}
+    code, _, err = run(
+        capsys, "audit", "parts.csv", "--target", "paid", "--split", "part", "--test", "test.csv"
+    )
+    assert code == 2 and err
+
+
 def test_audit_takes_roles_and_texts_that_mean_missing(folder, capsys):
     _, out, _ = run(
         capsys, "audit", "people.csv", "--target", "paid", "--group", "city", "--null-value", "?", "--json"
