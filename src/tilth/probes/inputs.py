@@ -251,13 +251,14 @@ class Inputs:
         return numbers
 
     def _check(self, frame: pl.DataFrame) -> None:
-        absent = [column.name for column in self.columns_ if column.name not in frame.schema]
+        schema = frame.schema  # read once: a frame makes it anew each time
+        absent = [column.name for column in self.columns_ if column.name not in schema]
         if absent:
             raise ColumnError.missing(absent, frame.columns, "Inputs")
         for column in self.columns_:
             if column.kind == "empty":
                 continue
-            dtype = frame.schema[column.name]
+            dtype = schema[column.name]
             kind = _kind(column.name, dtype)
             if kind not in (column.kind, "empty") and {kind, column.kind} != {"numeric", "boolean"}:
                 raise ColumnError.retyped(column.name, dtype, column.dtype, "Inputs")
@@ -301,7 +302,8 @@ def _numbers(frame: pl.DataFrame, columns: list[Column]) -> NDArray[np.float64]:
     """Return the columns as float64, NaN where missing or infinite, held within 1e100."""
     if not columns:
         return np.empty((frame.height, 0))
-    values = [_number(column, frame.schema[column.name]) for column in columns]
+    schema = frame.schema
+    values = [_number(column, schema[column.name]) for column in columns]
     # with_columns first: a select of literals alone would have one row.
     read = frame.with_columns(values).select(pl.col([c.name for c in columns]).fill_null(float("nan")))
     matrix = np.array(read.to_numpy(), dtype=np.float64)

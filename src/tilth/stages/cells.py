@@ -59,7 +59,7 @@ class Cells:
             both are NaN.
         """
         frame = table.frame.select(columns).collect()
-        numbers = [c for c in columns if kind_of(frame.schema[c]) in ("numeric", "datetime")]
+        numbers = [c for c, dtype in frame.schema.items() if kind_of(dtype) in ("numeric", "datetime")]
         measured = Reading.learn(Statistics([table.frame], ROW), numbers).matrix(frame)
         gone = np.isnan(measured)
         codes = [codes_of(_plain(frame[c], text)) for c in columns if c not in numbers]

@@ -144,10 +144,9 @@ def mapped(
 
 def restored(made: pl.DataFrame, schema: pl.Schema) -> list[pl.Expr]:
     """Return the columns in the types they went in with; whole numbers are rounded."""
+    now = made.schema
     return [
-        (pl.col(c).round() if schema[c].is_integer() and made.schema[c].is_float() else pl.col(c)).cast(
-            schema[c]
-        )
+        (pl.col(c).round() if schema[c].is_integer() and now[c].is_float() else pl.col(c)).cast(schema[c])
         for c in made.columns
     ]
 

@@ -48,7 +48,8 @@ class Known:
         self.columns = [c for c in usable if frame[c].null_count()] or usable
         reading = Reading.learn(Statistics([frame.lazy()], ROW), usable)
         self.matrix, self.space = reading.matrix(frame), Space(categorical=tuple(reading.categorical))
-        kinds = [kind_of(frame.schema[c]) for c in self.columns]
+        schema = frame.schema
+        kinds = [kind_of(schema[c]) for c in self.columns]
         self.numeric = np.array([kind in ("numeric", "datetime") for kind in kinds], bool)
         gaps = [frame[c].is_null().to_numpy() for c in self.columns]
         self.gaps = np.column_stack(gaps) if gaps else np.empty((frame.height, 0), bool)

@@ -127,9 +127,9 @@ class Reading:
         -------
         ndarray of shape (n_rows, n_columns), float64
         """
-        out = np.empty((frame.height, len(self.columns)))
+        out, schema = np.empty((frame.height, len(self.columns))), frame.schema
         for place, name in enumerate(self.columns):
-            dtype = frame.schema[name]
+            dtype = schema[name]
             if name not in self.levels:
                 values = frame.select(_number(name, dtype).fill_null(np.nan)).to_series().to_numpy()
                 out[:, place] = (values - self.center[place]) / self.scale[place]

@@ -43,7 +43,8 @@ class Groups:
 
     def medians(self, columns: Sequence[str]) -> pl.DataFrame:
         """Return the median: between two values in the middle, their mean for numbers, else the lower one."""
-        numeric = {c for c in columns if self.frame.schema[c].is_numeric()}
+        schema = self.frame.schema
+        numeric = {c for c in columns if schema[c].is_numeric()}
         lower = lambda c: pl.col(c).drop_nulls().sort().get((pl.col(c).count() - 1) // 2, null_on_oob=True)
         # Between two infinities there is no value.
         middle = lambda c: pl.col(c).cast(pl.Float64).median().fill_nan(None)
