@@ -1,6 +1,6 @@
 """Measure how well wrong labels are found, beside cleanlab, and what finding them is worth.
 
-    python benchmarks/labels.py [--quick] [--only planted|small|speed|cleaning]
+    python benchmarks/labels.py [--quick] [--only PART] [--data FOLDER]
 
 planted
     Errors planted into real sets: F1 of the flags and average precision of the ranking per set, kind and rate
@@ -12,8 +12,12 @@ speed
     batched version.
 cleaning
     Accuracy on right labels of models trained on right labels, on noisy ones, and on noisy ones cleaned.
+human
+    Labels that people got wrong: CIFAR-10N beside what cleanlab's filters and ranks make of the same probe.
+    It needs `--data FOLDER`, in which ``cifar10n`` holds ``labels.csv`` (path, clean, aggregate, worst,
+    random1) and the photographs it names; they are published at noisylabels.com and with CIFAR-10.
 
-A set whose package is absent is skipped with a printed line.
+What is absent, a package or that folder, is skipped with a printed line.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from bars import Bar, conclude
@@ -30,6 +35,7 @@ PARTS = {
     "small": ("label_quality", "small_bars"),
     "speed": ("label_speed", "speed_bars"),
     "cleaning": ("label_quality", "cleaning_bars"),
+    "human": ("label_human", "human_bars"),
 }
 """Where each part is measured: a module beside this one, and its function of (quick, figures)."""
 
@@ -41,12 +47,17 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="few sets and rates, one seed")
     parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--data", metavar="FOLDER", type=Path, help="where the folder cifar10n lies")
     asked = parser.parse_args()
     bars: list[Bar] = []
     figures: dict[str, Any] = {}
     for part in PARTS if asked.only is None else (asked.only,):
+        if part == "human" and asked.data is None:
+            print("human: --data names no folder with cifar10n, so that no bar is held")
+            continue
         module, function = PARTS[part]
-        bars += getattr(import_module(module), function)(asked.quick, figures)
+        more = {"folder": asked.data} if part == "human" else {}
+        bars += getattr(import_module(module), function)(asked.quick, figures, **more)
     return conclude("labels" if asked.only is None else f"labels-{asked.only}", bars, figures)
 
 

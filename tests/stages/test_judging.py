@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.preprocessing import FunctionTransformer
 
-from tilth.probes import probe
+from tilth.probes import Linear, probe
 from tilth.stages.folds import folds_of
-from tilth.stages.judging import digest, judge, out_of_fold
+from tilth.stages.judging import STRENGTHS, digest, judge, out_of_fold
 from tilth.table import Table
 
 
@@ -114,8 +114,24 @@ def test_judging_chooses_the_candidate_of_lower_loss() -> None:
     for y, better in (((X["a"] * X["b"] > 0), "boosting"), ((X["a"] + X["b"] > 0), "linear")):
         table = Table.of(X, y.cast(pl.Int64))
         found = {who: judge(table, probe=who, **told) for who in ("auto", "linear", "boosting")}
-        assert found["auto"].probe == better
+        assert found["auto"].probe.split()[0] == better
         assert found["auto"].loss == min(found["linear"].loss, found["boosting"].loss)
+
+
+@pytest.mark.parametrize("noise, columns, chosen", [(0.0, 2, "1"), (0.3, 200, "0.001")])
+def test_the_penalty_is_the_one_of_lowest_loss(noise: float, columns: int, chosen: str) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, columns))
+    y = np.where(rng.random(300) < noise, X[:, 0] < 0, X[:, 0] > 0).astype(int)
+    table = Table.of(framed(X), y)
+    told = {"folds": 3, "repeats": 1, "looks": 1, "random_state": 0}
+    found = judge(table, table.features, "labels.clean", probe="linear", **told)
+    assert found.probe == f"linear (C={chosen})"
+    losses = {
+        c: judge(table, table.features, "labels.clean", probe=Linear("classification", C=c), **told).loss
+        for c in STRENGTHS
+    }
+    assert found.loss == min(losses.values()) == losses[float(chosen)]
 
 
 def test_repeats_are_means_over_dealings_that_differ() -> None:
@@ -134,7 +150,10 @@ def test_a_second_look_weighs_rows_by_what_the_first_believed() -> None:
     own = once.probabilities[np.arange(200), y]
     X = framed(load_breast_cancer(return_X_y=True)[0][:200, :3])
     fold = folds_of(Table.of(X, y).ids, 3, 0, y)
-    peer = out_of_fold(X, y, fold, probe="linear", task="classification", weight=own)
+    assert twice.probe == once.probe and once.probe.startswith("linear (C=")
+    probe = Linear("classification", C=float(once.probe[10:-1]))
+    weight = own * len(own) / own.sum()  # as much in all as before
+    peer = out_of_fold(X, y, fold, probe=probe, task="classification", weight=weight)
     np.testing.assert_allclose(twice.probabilities, peer, atol=1e-9)
     # Of the right labels they are told the truth more surely.
     right = np.arange(200), truth
@@ -145,7 +164,8 @@ def test_one_row_at_a_time_is_leave_one_out() -> None:
     X, y = load_breast_cancer(return_X_y=True)
     X, y = framed(X[:40, :3]), y[:40]
     found = judge(Table.of(X, y), **ASK, probe="linear", folds="one", repeats=4, looks=1, random_state=0)
-    peer = out_of_fold(X, y, np.arange(40), probe="linear", task="classification")
+    probe = Linear("classification", C=float(found.probe[10:-1]))
+    peer = out_of_fold(X, y, np.arange(40), probe=probe, task="classification")
     np.testing.assert_array_equal(found.probabilities, peer)
 
 

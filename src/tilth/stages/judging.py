@@ -6,6 +6,7 @@ import hashlib
 import io
 import pickle
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -28,8 +29,9 @@ Judge = (
 )
 """Who may judge: a probe by its name, the better of two, or an estimator."""
 
-CANDIDATES = ("linear", "boosting")
-"""Whom 'auto' chooses from."""
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+"""What `C` the linear probe is tried with, the strongest penalty first: with many columns, or many wrong
+labels, a weak one believes what it is told."""
 SURE = 1e-6
 """No probability counts as lower, so that one row cannot decide which probe is better."""
 STEP = 0x9E3779B9
@@ -92,7 +94,7 @@ def judge(
     stage : str
         For messages.
     probe : str or estimator
-        'auto': the one of `CANDIDATES` with the lower log loss of the given labels, on the same folds.
+        Who judges; see `chosen`.
     folds : int or 'one'
         Parts that are judged one after another; 'one': each row, or group, is a part of its own.
     repeats : int
@@ -126,23 +128,69 @@ def judge(
         given = {"probe": who, "weight": weight, "random_state": random_state}
         return out_of_fold(inputs, labels, fold, task="classification", **given)
 
-    names = CANDIDATES if isinstance(probe, str) and probe == "auto" else (probe,)
-    with warnings.catch_warnings():
-        if len(names) > 1:
-            # What a candidate lacks shows in its loss.
-            warnings.simplefilter("ignore", TilthWarning)
-        first = [asked(who, dealings[0], weights) for who in names]
-    losses = [_loss(answer, labels, weights) for answer in first]
-    best = int(np.argmin(losses))
-    mean = np.mean([first[best], *(asked(names[best], fold, weights) for fold in dealings[1:])], axis=0)
+    def loss(answer: NDArray[np.float64]) -> float:
+        return _loss(answer, labels, weights)
+
+    best, first = chosen(probe, lambda who: asked(who, dealings[0], weights), loss)
+    mean = np.mean([first, *(asked(best, fold, weights) for fold in dealings[1:])], axis=0)
     for _ in range(looks - 1):
         own = np.maximum(mean[np.arange(len(labels)), labels], SURE)
         believed = own if weights is None else own * weights
-        mean = np.mean([asked(names[best], fold, believed) for fold in dealings], axis=0)
-    who = names[best] if isinstance(names[best], str) else type(names[best]).__name__
+        # As much weight in all as before: with less, a penalty would weigh more.
+        believed = believed * ((len(own) if weights is None else weights.sum()) / believed.sum())
+        mean = np.mean([asked(best, fold, believed) for fold in dealings], axis=0)
     rare = [level for k, level in enumerate(levels) if k not in kept]
     known = [levels[k] for k in kept]
-    return Judgment(rows, labels, mean, known, rare, who, _loss(mean, labels, weights))
+    return Judgment(rows, labels, mean, known, rare, _name(best), loss(mean))
+
+
+def chosen(
+    probe: Any,
+    ask: Callable[[Any], NDArray[np.float64]],
+    loss: Callable[[NDArray[np.float64]], float],
+    task: Task = "classification",
+) -> tuple[Any, NDArray[np.float64]]:
+    """Choose who judges by the loss of answers to rows not seen, and return also these answers.
+
+    Parameters
+    ----------
+    probe : str or estimator
+        'linear': the penalty is weakened through `STRENGTHS` as long as that lowers the loss; 'auto': it or
+        boosting. All others judge as they are.
+    ask : callable
+        From a judge to out-of-sample answers, on the same folds for all.
+    loss : callable
+        From answers to a number.
+    task : {'classification', 'regression'}
+    """
+    from tilth.probes import Linear
+
+    if not isinstance(probe, str) or probe not in ("auto", "linear"):
+        return probe, ask(probe)
+    best: tuple[float, Any, NDArray[np.float64]] | None = None
+    with warnings.catch_warnings():
+        # What a candidate lacks shows in its loss.
+        warnings.simplefilter("ignore", TilthWarning)
+        for strength in STRENGTHS:
+            who = Linear(task, C=strength)
+            answer = ask(who)
+            if best is not None and loss(answer) >= best[0]:
+                break
+            best = (loss(answer), who, answer)
+        if probe == "auto":
+            answer = ask("boosting")
+            if best is None or loss(answer) < best[0]:
+                best = (loss(answer), "boosting", answer)
+    assert best is not None
+    return best[1:]
+
+
+def _name(who: Any) -> str:
+    from tilth.probes import Linear
+
+    if isinstance(who, str):
+        return who
+    return f"linear (C={who.C:g})" if isinstance(who, Linear) else type(who).__name__
 
 
 def digest(table: Table, columns: list[str], *chosen: Any) -> str:

@@ -38,8 +38,8 @@ class LabelsClean(RowStage):
     Weights
         Used to fit the probe; flagging counts rows. Rows of weight 0 are left alone.
     Cost
-        `folds` times `repeats` times `looks` fits of the probe, in parallel where that pays; with 'auto',
-        `folds` more.
+        `folds` times `repeats` times `looks` fits of the probe, in parallel where that pays, and `folds` more
+        for each candidate that is tried: up to three with 'linear', four with 'auto'.
     Scaling
         Needs all rows in one place. Folds are drawn by seed and row id, stratified by class, and no
         group lies in two of them.
@@ -50,8 +50,8 @@ class LabelsClean(RowStage):
         How rows are flagged, by cleanlab's names: 'prune_by_noise_rate', 'prune_by_class', 'both',
         'confident_learning', 'predicted_neq_given', 'low_normalized_margin' or 'low_self_confidence'.
     probe : {'auto', 'linear', 'boosting', 'mlp'} or estimator
-        The model that judges; 'auto' takes the better of linear and boosting by their out-of-sample log loss.
-        Of an estimator a clone gets the columns as numbers; it needs ``predict_proba``.
+        The model that judges; 'auto' takes the better of linear and boosting by their out-of-sample log loss,
+        which also chooses the penalty of 'linear' (C from 0.001 to 1). Of an estimator a clone gets the columns as numbers; it needs ``predict_proba``.
     folds : int, at least 2, or 'one'
         Parts that are judged one after another; 'one' leaves out one row (or group) at a time.
     repeats : int, at least 1, or 'auto'
