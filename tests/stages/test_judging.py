@@ -12,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from tilth.probes import Linear, probe
 from tilth.stages.folds import folds_of
-from tilth.stages.judging import STRENGTHS, digest, judge, out_of_fold
+from tilth.stages.judging import STRENGTHS, WITHIN, digest, judge, out_of_fold
 from tilth.table import Table
 
 
@@ -118,8 +118,8 @@ def test_judging_chooses_the_candidate_of_lower_loss() -> None:
         assert found["auto"].loss == min(found["linear"].loss, found["boosting"].loss)
 
 
-@pytest.mark.parametrize("noise, columns, chosen", [(0.0, 2, "1"), (0.3, 200, "0.001")])
-def test_the_penalty_is_the_one_of_lowest_loss(noise: float, columns: int, chosen: str) -> None:
+@pytest.mark.parametrize("noise, columns, chosen", [(0.0, 2, "1"), (0.3, 200, "0.01")])
+def test_the_penalty_is_the_weakest_of_about_the_lowest_loss(noise: float, columns: int, chosen: str) -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, columns))
     y = np.where(rng.random(300) < noise, X[:, 0] < 0, X[:, 0] > 0).astype(int)
@@ -131,7 +131,7 @@ def test_the_penalty_is_the_one_of_lowest_loss(noise: float, columns: int, chose
         c: judge(table, table.features, "labels.clean", probe=Linear("classification", C=c), **told).loss
         for c in STRENGTHS
     }
-    assert found.loss == min(losses.values()) == losses[float(chosen)]
+    assert found.loss == losses[float(chosen)] <= min(losses.values()) * (1 + WITHIN)
 
 
 def test_repeats_are_means_over_dealings_that_differ() -> None:

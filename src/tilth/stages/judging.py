@@ -32,6 +32,9 @@ Judge = (
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 """What `C` the linear probe is tried with, the strongest penalty first: with many columns, or many wrong
 labels, a weak one believes what it is told."""
+WITHIN = 0.05
+"""A weaker penalty is preferred as long as its loss is higher by at most this share: a strong one that wins by
+little may be sure of one class only."""
 SURE = 1e-6
 """No probability counts as lower, so that one row cannot decide which probe is better."""
 STEP = 0x9E3779B9
@@ -155,8 +158,8 @@ def chosen(
     Parameters
     ----------
     probe : str or estimator
-        'linear': the penalty is weakened through `STRENGTHS` as long as that lowers the loss; 'auto': it or
-        boosting. All others judge as they are.
+        'linear': the weakest penalty of `STRENGTHS` whose loss is within `WITHIN` of the lowest before it;
+        'auto': it or boosting. All others judge as they are.
     ask : callable
         From a judge to out-of-sample answers, on the same folds for all.
     loss : callable
@@ -167,22 +170,22 @@ def chosen(
 
     if not isinstance(probe, str) or probe not in ("auto", "linear"):
         return probe, ask(probe)
-    best: tuple[float, Any, NDArray[np.float64]] | None = None
     with warnings.catch_warnings():
         # What a candidate lacks shows in its loss.
         warnings.simplefilter("ignore", TilthWarning)
+        least, best = np.inf, ("boosting", ask("boosting")) if probe == "auto" else None
+        linear: list[tuple[float, Any, NDArray[np.float64]]] = []
         for strength in STRENGTHS:
             who = Linear(task, C=strength)
             answer = ask(who)
-            if best is not None and loss(answer) >= best[0]:
+            found = loss(answer)
+            least = min(least, found)
+            if linear and found > least * (1 + WITHIN):
                 break
-            best = (loss(answer), who, answer)
-        if probe == "auto":
-            answer = ask("boosting")
-            if best is None or loss(answer) < best[0]:
-                best = (loss(answer), "boosting", answer)
-    assert best is not None
-    return best[1:]
+            linear.append((found, who, answer))
+    if best is None or linear[-1][0] <= loss(best[1]):
+        best = linear[-1][1:]
+    return best
 
 
 def _name(who: Any) -> str:
