@@ -33,8 +33,8 @@ STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 """What `C` the linear probe is tried with, the strongest penalty first: with many columns, or many wrong
 labels, a weak one believes what it is told."""
 WITHIN = 0.05
-"""A weaker penalty is preferred as long as its loss is higher by at most this share: a strong one that wins by
-little may be sure of one class only."""
+"""A weaker penalty is preferred as long as its loss is higher by at most this share: a strong one that wins
+by little may be sure of one class only."""
 SURE = 1e-6
 """No probability counts as lower, so that one row cannot decide which probe is better."""
 STEP = 0x9E3779B9
