@@ -11,7 +11,7 @@ from tilth.audit.column import Column
 from tilth.errors import DataError
 from tilth.pipeline.run import split
 from tilth.recipes import Recipe
-from tilth.table import Table
+from tilth.table import Roles, Table
 
 ROWS, HELD = 600, 200
 
@@ -49,6 +49,16 @@ def test_test_rows_of_the_same_kind_raise_nothing(train, test):
     assert across(seen) == {}
     assert (seen.facts.rows, seen.facts.test_rows) == (ROWS, HELD)
     assert "600 rows and 200 test rows" in seen.in_words()[0]
+
+
+def test_what_annotators_say_of_test_rows_is_no_feature(train, test):
+    named = Roles("y", annotators=["ann", "bob"])
+    told = Table.of(train.with_columns(ann=pl.col("y"), bob=pl.col("y")), roles=named)
+    asked = looked(told, test.with_columns(ann=1 - pl.col("y")))
+    plain = looked(train, test)
+    assert [(f.kind, f.columns) for f in asked.findings] == [(f.kind, f.columns) for f in plain.findings]
+    own = Table.of(test.with_columns(ann=pl.col("y")), roles=Roles("y", annotators=["ann"]))
+    assert len(looked(told, own).findings) == len(plain.findings)
 
 
 def test_exact_copies_are_counted_with_the_agreement_of_their_labels(train, test):

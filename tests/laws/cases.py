@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.laws.exceptions import COMPLETE, COSTLY, EXCUSED
+from tests.laws.exceptions import COMPLETE, COSTLY, EXCUSED, NUMBERS
 from tilth import stages
 from tilth.core import BatchStage, ColumnStage, RowStage, Stage
 from tilth.table import Roles, Table
@@ -39,7 +39,8 @@ class Case:
 
     def rows(self, count: int = 120, seed: int = 0) -> pl.DataFrame:
         """Return rows that the stage can learn from."""
-        return made(count, seed, self.key in COMPLETE)
+        rows = made(count, seed, self.key in COMPLETE)
+        return rows.with_columns(numbers(rows)) if self.key in NUMBERS else rows
 
     def table(self, count: int = 120, seed: int = 0) -> Table:
         """Return these rows with their roles."""
@@ -118,6 +119,13 @@ def made(rows: int, seed: int, complete: bool) -> pl.DataFrame:
         pl.Series("g", at // 3),
         pl.Series("key", [f"row {i}" for i in at]),
     )
+
+
+def numbers(rows: pl.DataFrame) -> pl.Series:
+    """Return a target of numbers that can be learned, with a value far off in every 25 rows."""
+    at = np.arange(rows.height)
+    noise = np.random.default_rng(rows.height).normal(0, 0.3, rows.height)
+    return pl.Series("y", rows["near"].to_numpy() * 2 + noise + np.where(at % 25 == 7, 30.0, 0.0))
 
 
 FEATURES = [c for c in made(1, 0, True).columns if c not in ("y", "w", "g", "key")]

@@ -12,7 +12,15 @@ SKLEARN: dict[str, dict[str, str]] = {"ColumnStage": {}, "RowStage": {}, "BatchS
 # key -> why it learns from rows without missing cells only (the laws then run over such rows).
 COMPLETE: dict[str, str] = {}
 
+# key -> why its target is of numbers (the laws then run over such rows).
+NUMBERS: dict[str, str] = {
+    "labels.regression": "it judges numbers; classes are refused",
+}
+
 # key -> why its first example stands for the others where a law runs over many tables.
 COSTLY: dict[str, str] = {
     "labels.clean": "it fits a model for every fold, a second or two for each table",
+    "labels.consensus": "it fits a model for every fold",
+    "labels.multilabel": "it fits a model for every label and fold",
+    "labels.regression": "it fits two models for every fold, a second or two for each table",
 }

@@ -63,9 +63,9 @@ def test_law_5_target_weight_group_and_id_stay_with_their_row(case: Case):
     assert now.select(*FEATURES, "key").equals(was.select(*FEATURES, "key"))
     assert now["g"].equals(groups_after(plan, source["g"])[sources[old]])
     label = (
-        pl.Series([None] * table.height, dtype=pl.String)
+        pl.Series([None] * table.height, dtype=source["y"].dtype)
         if plan.label is None
-        else plan.label.cast(pl.String)
+        else plan.label.cast(source["y"].dtype)
     )
     assert now["y"].to_list() == pl.select(pl.coalesce(label[sources[old]], was["y"])).to_series().to_list()
     factor = np.ones(table.height) if plan.weight is None else plan.weight

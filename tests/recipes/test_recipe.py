@@ -35,6 +35,16 @@ def test_text_comes_back_as_it_was_written():
     assert Recipe.from_text(WHOLE).to_yaml() == WHOLE
 
 
+def test_annotators_are_columns_by_name():
+    told = Recipe.from_text("data: {path: x.csv, annotators: [a1, a2]}\nstages: [labels.consensus]")
+    assert told.data.annotators == ["a1", "a2"]
+    assert Recipe.from_text(told.to_yaml()) == told
+    with pytest.raises(RecipeError, match=r"annotators"):
+        Recipe.from_text("data: {path: x.csv, annotators: a1}\nstages: []")
+    with pytest.raises(RecipeError, match=r"annotators"):
+        Recipe.from_text("data: {path: x.csv, annotators: ['']}\nstages: []")
+
+
 def test_sections_may_stand_in_any_order_and_be_empty():
     assert Recipe.from_text("loader:\nstages: []\ndata: {path: a.csv}") == Recipe.from_text(
         "data: {path: a.csv}\nstages: []"

@@ -86,6 +86,15 @@ def test_roles_and_kinds_are_taken(tmp_path):
     assert ROW in table.frame.collect_schema()
 
 
+def test_annotators_are_read_and_offered_where_they_are_misspelled(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("v,ann,bob\n1,x,\n2,,y\n")
+    table = read(path, annotators=["ann", "bob"])
+    assert (table.features, table.roles.annotators, table.roles.target) == (["v"], ("ann", "bob"), "label")
+    with pytest.raises(ColumnError, match=r"annotators: no column 'bop' \(did you mean 'bob'"):
+        read(path, annotators=["ann", "bop"])
+
+
 def test_a_frame_in_memory_is_taken_as_well():
     table = read(pl.DataFrame({"a": [1], "y": [0]}), target="y")
     assert table.features == ["a"]

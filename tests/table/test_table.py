@@ -52,6 +52,46 @@ def test_a_role_is_never_a_feature_but_an_image_is():
     assert table.schema.names() == frame.columns
 
 
+def test_annotators_are_no_features_and_make_a_target_of_their_type():
+    frame = pl.DataFrame({"v": [1.0, 2.0], "ann": [1, None], "bob": [2, 2]})
+    table = Table.of(frame, roles=Roles(annotators=("ann", "bob")))
+    assert table.features == ["v"]
+    assert table.roles == Roles(target="label", annotators=("ann", "bob"))
+    assert table.y.to_list() == [None, None]
+    assert table.y.dtype == pl.Int64
+    assert Table.of(table).roles == table.roles
+    given = Table.of(frame, [0, 1], roles=Roles(annotators=("ann",)))
+    assert (given.roles.target, given.features) == ("target", ["v", "bob"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "dtype"),
+    [
+        (["x", "y"], [1, 2], pl.String),
+        ([1, 2], [1.5, None], pl.Float64),
+        (pl.Series(["x", None], dtype=pl.Categorical), pl.Series(["y", "x"], dtype=pl.Enum("xy")), pl.String),
+    ],
+)
+def test_the_target_that_annotators_make_holds_what_any_of_them_says(one, other, dtype):
+    frame = pl.DataFrame({"label": [1, 2], "a": one, "b": other})
+    table = Table.of(frame, roles=Roles(annotators=["a", "b"]))
+    assert (table.roles.target, table.y.dtype, table.y.null_count()) == ("label_", dtype, 2)
+
+
+def test_roles_name_each_annotator_once_and_tell_their_columns():
+    roles = Roles(target="y", annotators=["a", "b"])
+    assert roles.named() == {"target": "y", "annotators": ("a", "b")}
+    assert roles.columns() == [("target", "y"), ("annotators", "a"), ("annotators", "b")]
+    assert roles.reserved == {"y", "a", "b"}
+    assert Roles(**roles.named()) == roles
+    assert Roles(annotators="a").annotators == ("a",)
+    assert Roles().named() == {}
+    with pytest.raises(ColumnError, match="annotators: a is named twice"):
+        Roles(annotators=["a", "b", "a"])
+    with pytest.raises(ColumnError, match=r"Role 'annotators': no column 'c'"):
+        Table.of(FRAME, roles=Roles(annotators=["a", "c"]))
+
+
 def test_a_passed_column_whose_name_is_taken_gets_a_free_one():
     table = Table.of(FRAME, pl.Series("a", [7, 8, 9]))
     assert table.roles.target == "a_"

@@ -49,8 +49,11 @@ def parted(table: Table, test: Any, null_values: Sequence[str]) -> tuple[Table, 
 def _entered(test: Any, roles: dict[str, Any], null_values: Sequence[str]) -> Table:
     """Read test rows; roles that they lack are left out: a target may be unknown."""
     held = test if isinstance(test, Table) else read(test, null_values=null_values)
+    # What annotators say of test rows is no feature, and nothing looks at it.
+    people = {*roles.get("annotators", ()), *held.roles.annotators}
+    held = held.with_frame(held.frame.drop(people, strict=False), replace(held.roles, annotators=()))
     there = held.schema.names()
-    named = {role: name for role, name in roles.items() if name in there}
+    named = {role: name for role, name in roles.items() if role != "annotators" and name in there}
     held = Table.of(held, roles=replace(held.roles, **named))
     if held.height == 0:
         raise DataError("There are no test rows. Pass at least one, or none of `test`.")

@@ -148,6 +148,7 @@ def read_data(recipe: Recipe, base: str | Path = ".") -> Table:
         weight=told.weight,
         group=told.group,
         row_id=told.row_id,
+        annotators=told.annotators,
         split=told.split.column if told.split and told.split.by == "column" else None,
         null_values=told.null_values,
         kinds=told.kinds,

@@ -66,6 +66,8 @@ class Data(Section):
     """The column that says which rows belong together."""
     row_id: Name | None = None
     """The column that names each row; by default its position in the file."""
+    annotators: list[Name] = []
+    """The columns that each hold one person's labels; without a target, one is made for them."""
     split: Split | None = None
     """How rows are kept for testing; by default none are."""
     null_values: list[str] = []

@@ -26,6 +26,7 @@ def read(
     group: str | None = None,
     row_id: str | None = None,
     split: str | None = None,
+    annotators: Sequence[str] = (),
     null_values: Sequence[str] = (),
     kinds: Mapping[str, Kind] | None = None,
     lazy: bool = False,
@@ -38,6 +39,9 @@ def read(
         ``.csv``, ``.tsv``, ``.parquet`` or ``.pq``.
     target, weight, group, row_id, split : str, optional
         The columns that hold these roles.
+    annotators : sequence of str
+        The columns that each hold one person's labels. Where no target is named, an empty one, 'label',
+        is made for `labels.consensus` to fill.
     null_values : sequence of str
         Texts that mean "missing", besides the empty cell of a file. A text column whose other values
         are all numbers becomes numeric.
@@ -58,7 +62,7 @@ def read(
     ColumnError
         If a role names a column that is not there; the nearest names are offered.
     """
-    roles = Roles(target, weight, group, row_id, split)
+    roles = Roles(target, weight, group, row_id, split, annotators=annotators)  # type: ignore[arg-type]
     if not isinstance(path, str | Path):
         table = Table.of(path, roles=roles, kinds=kinds)
         return table.with_frame(_cleared(table.frame, null_values)) if null_values else table
@@ -77,7 +81,7 @@ def read(
         raise DataError(
             f"{source}: the file has a header ({len(names)} columns) but no rows. Add rows to it."
         )
-    for role, column in roles.named().items():
+    for role, column in roles.columns():
         if column not in names:
             raise ColumnError.missing([column], names, f"{source}: {role}")
     frame = frame.with_columns(pl.col(pl.String).replace("", None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tilth.errors import ColumnError, DataError
+from tilth.errors import ColumnError, DataError, listed
 from tilth.statistics import key_of
 from tilth.table.container import Container, enter, enter_column, free_name, rows_agree
 from tilth.table.kinds import Kind, kind_of
 
 ROW = "__row__"
 """The hidden column of row ids: unsigned 64-bit, unique, stable however the rows are partitioned."""
+
+TEXTS = (pl.Categorical, pl.Enum)
+"""Types that mix as texts only."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Roles:
         Columns that are never inputs of a model.
     image : str, optional
         A feature that holds the path of an image.
+    annotators : tuple of str
+        Columns that each hold one person's labels; never inputs of a model.
     """
 
     target: str | None = None
@@ -37,15 +42,29 @@ class Roles:
     row_id: str | None = None
     split: str | None = None
     image: str | None = None
+    annotators: tuple[str, ...] = ()
 
-    def named(self) -> dict[str, str]:
-        """Return role -> column for the roles that are set."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+    def __post_init__(self) -> None:
+        told = self.annotators
+        object.__setattr__(self, "annotators", (told,) if isinstance(told, str) else tuple(told))
+        if repeated := {name for name in self.annotators if self.annotators.count(name) > 1}:
+            twice = listed(sorted(repeated))
+            raise ColumnError(f"annotators: {twice} is named twice. Name each column once.")
+
+    def named(self) -> dict[str, Any]:
+        """Return role -> column (annotators -> columns) for the roles that are set."""
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {role: value for role, value in told.items() if value is not None and value != ()}
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Return (role, column), once for each column that has a role."""
+        one = [(role, column) for role, column in self.named().items() if role != "annotators"]
+        return one + [("annotators", column) for column in self.annotators]
 
     @property
     def reserved(self) -> set[str]:
         """Name the columns that are no features."""
-        return {column for role, column in self.named().items() if role != "image"}
+        return {column for role, column in self.columns() if role != "image"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +109,8 @@ class Table:
         y, sample_weight, groups : array-like of shape (n_rows,), optional
             Matched to `X` by position.
         roles : Roles, optional
-            Roles of columns that are already in `X`.
+            Roles of columns that are already in `X`. Where they name annotators and there is no
+            target, an empty one is made, of the annotators' type, for `labels.consensus` to fill.
         kinds : mapping of column to kind, optional
 
         Raises
@@ -106,7 +126,7 @@ class Table:
             roles = roles or Roles()
             _check_hidden(frame)
         names = frame.collect_schema().names()
-        for role, name in roles.named().items():
+        for role, name in roles.columns():
             if name not in names:
                 raise ColumnError.missing([name], [n for n in names if n != ROW], f"Role '{role}'")
         given = {"target": y, "weight": sample_weight, "group": groups}
@@ -121,13 +141,16 @@ class Table:
             column = column.alias(free_name(column.name or role, names))
             names.append(column.name)
             added.append(column)
-            roles = replace(roles, **{role: column.name})
+            roles = replace(roles, **{role: column.name})  # type: ignore[arg-type]
         if added:
             frame = pl.concat([frame, pl.DataFrame(added).lazy()], how="horizontal")
         frame = _missing_is_null(frame)
         if ROW not in names:
             frame = _with_ids(frame, roles.row_id)
-        return cls(frame, roles, dict(kinds or {}), container)
+        table = cls(frame, roles, dict(kinds or {}), container)
+        if roles.annotators and roles.target is None:
+            return table.with_empty_target(roles.annotators)
+        return table
 
     @cached_property
     def schema(self) -> pl.Schema:
@@ -159,6 +182,13 @@ class Table:
     def with_frame(self, frame: pl.LazyFrame, roles: Roles | None = None) -> Table:
         """Return the table with other rows or columns."""
         return replace(self, frame=frame, roles=roles or self.roles)
+
+    def with_empty_target(self, like: Sequence[str]) -> Table:
+        """Return the table with a target without values, of a type that holds those of the columns named."""
+        name = free_name("label", self.schema.names())
+        columns = [pl.col(c).cast(pl.String) if self.schema[c] in TEXTS else pl.col(c) for c in like]
+        frame = self.frame.with_columns(pl.when(False).then(pl.coalesce(columns)).alias(name))
+        return self.with_frame(frame, replace(self.roles, target=name))
 
     def collect(self) -> Table:
         """Return the table with its query carried out and its rows in memory."""
