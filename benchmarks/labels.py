@@ -12,6 +12,9 @@ speed
     batched version.
 cleaning
     Accuracy on right labels of models trained on right labels, on noisy ones, and on noisy ones cleaned.
+values
+    Errors planted into the targets of regressions: average precision against cleanlab's CleanLearning for
+    regression with the same probe; and the ranks of eight known errors of the Boston housing data.
 human
     Labels that people got wrong: CIFAR-10N beside what cleanlab's filters and ranks make of the same probe.
     It needs `--data FOLDER`, in which ``cifar10n`` holds ``labels.csv`` (path, clean, aggregate, worst,
@@ -35,6 +38,7 @@ PARTS = {
     "small": ("label_quality", "small_bars"),
     "speed": ("label_speed", "speed_bars"),
     "cleaning": ("label_quality", "cleaning_bars"),
+    "values": ("label_values", "value_bars"),
     "human": ("label_human", "human_bars"),
 }
 """Where each part is measured: a module beside this one, and its function of (quick, figures)."""

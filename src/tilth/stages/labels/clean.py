@@ -51,7 +51,8 @@ class LabelsClean(RowStage):
         'confident_learning', 'predicted_neq_given', 'low_normalized_margin' or 'low_self_confidence'.
     probe : {'auto', 'linear', 'boosting', 'mlp'} or estimator
         The model that judges; 'auto' takes the better of linear and boosting by their out-of-sample log loss,
-        which also chooses the penalty of 'linear' (C from 0.001 to 1). Of an estimator a clone gets the columns as numbers; it needs ``predict_proba``.
+        which also chooses the penalty of 'linear' (C from 0.001 to 1). Of an estimator a clone gets the
+        columns as numbers; it needs ``predict_proba``.
     folds : int, at least 2, or 'one'
         Parts that are judged one after another; 'one' leaves out one row (or group) at a time.
     repeats : int, at least 1, or 'auto'
