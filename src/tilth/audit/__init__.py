@@ -16,11 +16,13 @@ from tilth.audit import (
     looking,
     missing,
     pairs,
+    slices,
     target,
 )
 from tilth.audit.auditing import audit
 from tilth.audit.looking import LOOKERS
 from tilth.audit.result import Audit, Facts
+from tilth.audit.slices import weak_slices
 
 FINDS: dict[str, str] = {
     **target.FINDS,
@@ -34,11 +36,12 @@ FINDS: dict[str, str] = {
     **across.FINDS,
     **drift.FINDS,
     **held_out.FINDS,
+    **slices.FINDS,
     **looking.FINDS,
 }
 """Every finding that the audit's own checks may report; those of the stages stand in their `finds`."""
 
-__all__ = ["FINDS", "LOOKERS", "Audit", "Facts", "audit"]
+__all__ = ["FINDS", "LOOKERS", "Audit", "Facts", "audit", "weak_slices"]
 
 
 class _Room(ModuleType):

@@ -12,16 +12,18 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from tilth.audit import causes, held_out, hidden, leakage, missing, pairs
+from tilth.audit import causes, held_out, hidden, leakage, missing, pairs, slices
 from tilth.audit import columns as column_checks
 from tilth.audit import target as target_checks
 from tilth.audit.column import Column
 from tilth.audit.imputation import IMPUTERS, methods
 from tilth.audit.looking import LOOKERS, guarded, labeled, look, looker, without
+from tilth.audit.losses import Losses, asked
 from tilth.audit.propose import propose
 from tilth.audit.result import Audit, Facts, by_severity
 from tilth.core import Finding, RowStage, Stage
 from tilth.errors import DataError
+from tilth.stages.judging import Judgment
 from tilth.stages.trial import Line
 from tilth.statistics import uniform
 from tilth.table import ROW, Table, read
@@ -67,7 +69,8 @@ def audit(
         Texts already known to mean "missing".
     stages : sequence of str or Stage, optional
         Which stages look, by key or made by you; by default `LOOKERS`. They report, whatever their
-        ``action``.
+        ``action``. Weak slices are those of the model with which `labels.clean` judges: none are looked for
+        without it, but where the target is a number and the default stages look.
     imputers : sequence of str or dict
         Recipe lines of what may fill missing cells, the simplest first: they are tried on cells that are
         known, and the one that recovers them best is proposed. None of them: `impute.simple` is.
@@ -137,7 +140,11 @@ def audit(
         classes = y is not None and target_checks.is_classes(y)
         against = lambda: held_out.look(whole, test, some, findings, marks, classes, random_state)
         findings += guarded("the comparison with test rows", against)
-    seen = _stages(uncovered, findings, y, stages, probe, random_state, tell)
+    seen, losses = _stages(uncovered, findings, y, stages, probe, random_state, tell)
+    if y is not None and (stages is None or losses is not None):
+        tell("weak slices")
+        weak = lambda: _weak(uncovered, y, losses, useless, probe, random_state)
+        seen += guarded("the check of weak slices", weak)
     told = Counter[tuple[str, ...]]()
     for finding in marks:
         told[finding.columns] += finding.n_rows if finding.kind in hidden.SURE else 0
@@ -172,7 +179,10 @@ def _enter(
         table = Table.of(table, target)
     known: dict[str, Any] = {"path": str(data)} if isinstance(data, str | Path) else {}
     roles = table.roles.named()
+    if "annotators" in roles and table.need("target", "audit").is_null().all():
+        del roles["target"]  # made to be filled, and in no file
     known |= {role: roles[role] for role in ("target", "weight", "group", "row_id") if role in roles}
+    known |= {"annotators": list(roles["annotators"])} if "annotators" in roles else {}
     known |= {"split": {"column": roles["split"]}} if "split" in roles else {}
     known |= {"null_values": list(null_values)} if null_values else {}
     return table.collect(), known
@@ -252,11 +262,12 @@ def _stages(
     probe: str,
     seed: int,
     tell: Callable[[str], None],
-) -> list[Finding]:
+) -> tuple[list[Finding], Losses | None]:
     # A column that names the rows tells a model nothing, and makes every row differ from its copies.
     names = [f.columns[0] for f in findings if f.kind == "column.id"]
     classes = y is not None and y.distinct > 1 and target_checks.is_classes(y)
     found: list[Finding] = []
+    losses = None
     for key in LOOKERS if wanted is None else wanted:
         given: dict[str, Any] = {"probe": probe, "random_state": seed}
         if key == "outliers.clip":
@@ -268,7 +279,20 @@ def _stages(
         if y is not None and isinstance(one, RowStage) and one.needs_target:
             seen = labeled(seen).collect()
         found += look([one], seen, tell)
-    return found
+        if hasattr(one, "judgment_"):
+            losses = Losses.of(Judgment(**one.judgment_), seen.ids)
+    return found, losses
+
+
+def _weak(
+    table: Table, y: Column, losses: Losses | None, useless: Sequence[str], probe: str, seed: int
+) -> Iterator[Finding]:
+    """Look for weak slices in what was learned to judge labels; of numbers a probe is asked anew."""
+    if losses is None:
+        if y.distinct < 2 or target_checks.is_classes(y):
+            return
+        losses = asked(table, y, probe, seed, useless)
+    yield from slices.look(without(table, useless), losses, seed=seed)
 
 
 def _spread_out(table: Table, names: Sequence[str]) -> list[str]:
