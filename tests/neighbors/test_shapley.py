@@ -105,7 +105,7 @@ def test_steps_beyond_the_nearest_change_values_little_and_their_sum_not(numeric
         labels, asked = labels + random.normal(size=5000), asked + 0.0
     exact = knn_shapley(Space(), rows, labels, query, asked, 5, near=None)
     for near, most in ((64, 4e-5), (512, 1e-5)):
-        found = knn_shapley(Space(), rows, labels, query, asked, 5, near=near)
+        found = knn_shapley(Space(), rows, labels, query, asked, 5, near=near, far=None)
         assert 0 < np.abs(found - exact).max() < most
         assert found.sum() == pytest.approx(exact.sum(), abs=1e-12)
 
@@ -125,6 +125,22 @@ def test_rows_of_one_step_are_worth_the_mean_over_all_their_orders(numeric):
     np.testing.assert_allclose(found, mean, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("numeric", [False, True])
+def test_rows_behind_the_far_ones_are_one_step(numeric):
+    """What is not told apart is worth as much as copies at one distance are."""
+    near = np.arange(8.0)
+    apart, copies = (np.concatenate([near, rest])[:, None] for rest in (100 + near[:6] ** 3, np.full(6, 100)))
+    labels = np.array([0, 1] * 4 + [1, 1, 1, 0, 1, 0])
+    labels = labels + np.linspace(0, 0.5, 14) if numeric else labels
+    asked = (np.zeros((1, 1)), np.ones(1, dtype=labels.dtype), 1)
+    found = knn_shapley(Space(), apart, labels, *asked, near=8, far=8)
+    one_step = knn_shapley(Space(), copies, labels, *asked, near=8, far=None)
+    np.testing.assert_allclose(found, one_step, rtol=0, atol=1e-12)
+    steps = knn_shapley(Space(), apart, labels, *asked, near=8, far=None)
+    assert np.abs(found - steps).max() > 1e-3
+    assert found.sum() == pytest.approx(steps.sum(), abs=1e-12)
+
+
 @given(st.integers(1, 400), st.integers(1, 12), st.integers(1, 30), st.integers(0, 9), st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_values_sum_to_the_worth_of_all_rows(n, m, k, seed, numeric):
@@ -140,8 +156,9 @@ def test_values_sum_to_the_worth_of_all_rows(n, m, k, seed, numeric):
             for line, label in zip(far, asked, strict=True)
         ]
     )
-    found = knn_shapley(Space(), rows, labels, query, asked, k, near=8)
-    assert found.sum() == pytest.approx(worth, abs=1e-12)
+    for far in (16, None):
+        found = knn_shapley(Space(), rows, labels, query, asked, k, near=8, far=far)
+        assert found.sum() == pytest.approx(worth, abs=1e-12)
 
 
 def test_of_equal_distances_the_lower_index_comes_first():

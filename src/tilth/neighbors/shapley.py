@@ -16,8 +16,12 @@ from tilth.neighbors.tiles import Tiles
 NEAR = 128
 """Ranks that are told apart exactly by default; at least so many times `k` are."""
 TIMES_K = 8
+FAR = 2048
+"""About so many rows are told apart in steps by default; all beyond are one step."""
 CELLS = 1024
-"""Distances beyond those ranks are cut into at most so many steps."""
+"""Distances from there on are cut into at most so many steps."""
+SAMPLED = 16
+"""Each 16th distance tells about where so many rows lie."""
 TOGETHER = 8
 """Validation rows whose steps are held at once."""
 MEASURED = 1 << 16
@@ -35,6 +39,7 @@ def knn_shapley(
     *,
     weight: np.ndarray | None = None,
     near: int | None = NEAR,
+    far: int | None = FAR,
     block_bytes: int = 8 << 20,
 ) -> np.ndarray:
     """Share out among training rows how well their labels answer for validation rows.
@@ -48,9 +53,10 @@ def knn_shapley(
     the recursion of the paper summed up. The sum of values is the worth of all rows together.
 
     Equal distances: the lower index first. The `near` nearest rows are measured by differences, in float64,
-    and ordered exactly. What lies beyond is ordered by products in float32, cut into steps; rows of one step
-    get the mean over all orders of the step. In a step of b rows after the first r, that changes a value by
-    at most b / r^2 per validation row, and the sum of values not at all.
+    and ordered exactly. What lies beyond is ordered by products in float32 and cut into steps; those behind
+    about the `far` nearest are one step. Rows of one step get the mean over all orders of the step. In a step
+    of b rows after the first r, that changes a value by less than 1 / r and at most b / r^2 per validation
+    row, and the sum of values not at all.
 
     Parameters
     ----------
@@ -67,6 +73,8 @@ def knn_shapley(
         How much each validation row counts.
     near : int, optional
         Ranks told apart exactly, at least 8 k; None: all, at a cost per pair that is many times as high.
+    far : int, optional
+        About how many of the nearest rows are told apart in steps; None: all, at about twice the cost.
     block_bytes : int
         Memory for one block of distances, per thread; at least one validation row is in a block.
 
@@ -112,7 +120,7 @@ def knn_shapley(
     numeric = train_labels.dtype.kind == "f"
     order = np.arange(n_train) if numeric else np.argsort(train_labels, kind="stable")
     sides = space.sides(valid_rows, np.asarray(train_rows)[order])
-    valuing = _Valuing(sides, order, train_labels[order], valid_labels, weight / weight.sum(), k, near)
+    valuing = _Valuing(sides, order, train_labels[order], valid_labels, weight / weight.sum(), k, near, far)
     values[order] = valuing.run(block_bytes)
     return values
 
@@ -129,12 +137,16 @@ class _Valuing:
         weight: np.ndarray,
         k: int,
         near: int | None,
+        far: int | None,
     ) -> None:
         self.sides, self.order, self.labels, self.asked, self.weight = sides, order, labels, asked, weight
         self.numeric = labels.dtype.kind == "f"
         # Half the mean of (a - b)^2 over all pairs is the variance.
         self.spread = 2 * float(labels.var()) or 1.0 if self.numeric else 1.0
         self.near = len(labels) if near is None else min(max(near, TIMES_K * k), len(labels))
+        # Sorted by class, a validation row's own class are the rows from the first of these to the second.
+        self.own = [np.searchsorted(labels, asked, side) for side in ("left", "right")]
+        self.far = len(labels) if far is None else far
         self.masked = not (sides.q_present.all() and sides.r_present.all())
         ranks = np.arange(1, len(labels) + 1)
         self.inverse = 1 / np.maximum(ranks, k)
@@ -170,57 +182,79 @@ class _Valuing:
             return out
         measured = tiles.of(rows, slice(0, n_train))
         edges = _edges(measured, self.near)
+        ends = np.maximum(self._ends(measured), edges)
+        behind = np.zeros((2, len(measured)))
         for start in range(0, len(measured), TOGETHER):
             part = slice(start, start + TOGETHER)
-            self._together(tiles.arrays, rows.start + start, measured[part], edges[part], out)
+            given = measured[part], edges[part], ends[part]
+            behind[:, part] = self._together(rows.start + start, *given, out)
+        self._add_all(rows, behind[0], behind[1], out)
         return out
 
+    def _ends(self, measured: np.ndarray) -> np.ndarray:
+        """Return for each validation row a distance that about `far` rows do not exceed."""
+        if self.far >= measured.shape[1]:
+            return np.full(len(measured), np.inf, dtype=np.float32)
+        sample, rank = measured[:, ::SAMPLED], self.far // SAMPLED
+        return np.asarray(np.partition(sample, rank, axis=1)[:, rank])
+
     def _together(
-        self, arrays: NumpyArrays, first: int, measured: np.ndarray, edges: np.ndarray, out: np.ndarray
-    ) -> None:
-        """Add the values that a few validation rows give, from the row `first` on."""
-        near = [np.flatnonzero(line <= edge) for line, edge in zip(measured, edges, strict=True)]
-        near = self._ordered(first, near)
-        steps = arrays.room("steps", measured.shape, np.int64)
-        count = np.empty((len(measured), CELLS + 2), dtype=np.int64)
-        agree = np.empty(count.shape)
+        self, first: int, measured: np.ndarray, edges: np.ndarray, ends: np.ndarray, out: np.ndarray
+    ) -> np.ndarray:
+        """Add the values that a few validation rows give, from the row `first` on, but those behind the end.
+
+        Returned are the factors and fixed parts of those.
+        """
+        near, some, steps, agree = [], [], [], []
+        count, summed = (np.zeros((len(measured), CELLS + 3), dtype=kind) for kind in (np.int64, np.float64))
         for place, line in enumerate(measured):
-            _cut(line, edges[place], near[place], arrays, steps[place])
-            self._count(first + place, steps[place], count[place], agree[place])
-        factor, fixed, lost = _shares(count, agree, self.harmonic)
+            row, held = first + place, np.flatnonzero(line <= ends[place])
+            known = line[held]
+            near.append(held[known <= edges[place]])
+            step = _cut(known, edges[place])
+            count[place] = np.bincount(step, minlength=CELLS + 3)
+            # The last step holds all that lies behind the end.
+            count[place, -1] = len(line) - len(held)
+            if self.numeric:
+                own: Any = self._agreement(row, held)
+                summed[place] = np.bincount(step, own, minlength=CELLS + 3)
+                summed[place, -1] = self._agreement(row, slice(None)).sum() - own.sum()
+            else:
+                own = slice(*np.searchsorted(held, (self.own[0][row], self.own[1][row])))
+                summed[place] = np.bincount(step[own], minlength=CELLS + 3)
+                summed[place, -1] = self.own[1][row] - self.own[0][row] - (own.stop - own.start)
+            some.append(held)
+            steps.append(step)
+            agree.append(own)
+        near = self._ordered(first, near)
+        factor, fixed, lost = _shares(count, summed, self.harmonic)
         weight = self.weight[first : first + len(measured), None]
         factor, fixed = weight * factor, weight * fixed
-        gain = arrays.room("gain", (1, len(out)), np.float64)[0]
-        for place, step in enumerate(steps):
-            row = first + place
+        # Every row is given what one behind the end gets, and those before it the difference.
+        behind = np.where(count[:, -1] > 0, (factor[:, -1], fixed[:, -1]), 0.0)
+        factor, fixed = factor - behind[0][:, None], fixed - behind[1][:, None]
+        for place, (step, own) in enumerate(zip(steps, agree, strict=True)):
+            values = fixed[place][step]
             if self.numeric:
-                np.take(factor[place], step, out=gain, mode="clip")
-                out += np.multiply(gain, self._agreement(row, slice(None)), out=gain)
-                out += np.take(fixed[place], step, out=gain, mode="clip")
+                values += factor[place][step] * own
             else:
-                own = self._own(row)
-                np.take(fixed[place], step, out=gain, mode="clip")
-                np.take(factor[place] + fixed[place], step[own], out=gain[own], mode="clip")
-                out += gain
-            out[near[place]] += self._nearest(row, near[place], float(lost[place]))
+                values[own] += factor[place][step[own]]
+            out[some[place]] += values
+            out[near[place]] += self._nearest(first + place, near[place], float(lost[place]))
+        return behind
 
-    def _count(self, row: int, step: np.ndarray, count: np.ndarray, agree: np.ndarray) -> None:
-        """Count the rows of each step, and add up how far they agree."""
+    def _add_all(self, rows: slice, factor: np.ndarray, fixed: np.ndarray, out: np.ndarray) -> None:
+        """Add for each validation row its agreement with training rows times a factor, and a fixed part."""
+        out += fixed.sum()
         if self.numeric:
-            count[:] = np.bincount(step, minlength=len(count))
-            agree[:] = np.bincount(step, self._agreement(row, slice(None)), minlength=len(count))
+            for row, times in zip(range(rows.start, rows.stop), factor, strict=True):
+                if times:
+                    out += times * self._agreement(row, slice(None))
             return
-        own = self._own(row)
-        count[:] = np.bincount(step[own], minlength=len(count))
-        agree[:] = count
-        for others in (step[: own.start], step[own.stop :]):
-            if len(others):
-                count += np.bincount(others, minlength=len(count))
-
-    def _own(self, row: int) -> slice:
-        """Return the training rows of the class of a validation row."""
-        first, last = (int(np.searchsorted(self.labels, self.asked[row], side)) for side in ("left", "right"))
-        return slice(first, last)
+        ends = np.stack([side[rows] for side in self.own])
+        ranges, which = np.unique(ends, axis=1, return_inverse=True)
+        for start, stop, times in zip(*ranges, np.bincount(which.ravel(), factor), strict=True):
+            out[start:stop] += times
 
     def _agreement(self, row: int, rows: np.ndarray | slice) -> np.ndarray:
         if self.numeric:
@@ -297,21 +331,19 @@ def _edges(measured: np.ndarray, near: int) -> np.ndarray:
     return np.maximum(edges, np.float32(0))
 
 
-def _cut(line: np.ndarray, edge: np.float32, near: np.ndarray, arrays: NumpyArrays, out: np.ndarray) -> None:
+def _cut(line: np.ndarray, edge: np.float32) -> np.ndarray:
     """Cut distances beyond `edge` into steps from 1 to at most `CELLS` + 1; the nearest are step 0.
 
     Floats above 0 are ordered as the whole numbers that their bits make; so steps are even within a doubling.
     """
     bits = line.view(np.int32)
-    low, top = int(edge.view(np.int32)), int(bits.max())
+    low, top = int(edge.view(np.int32)), int(bits.max(initial=0))
     if top == INFINITE:
         reached = bits[bits < INFINITE]
         top = max(int(reached.max(initial=0)), low) + 1
         bits = np.minimum(bits, top)
     shift = max((top - low).bit_length() - CELLS.bit_length() + 1, 0)
-    short = arrays.room("short", (1, len(line)), np.int32)[0]
     # What wraps around here is among the nearest.
-    np.subtract(bits, np.int32(low - (1 << shift)), out=short)
-    short >>= shift
-    out[:] = short
-    out[near] = 0
+    step = ((bits - np.int32(low - (1 << shift))) >> shift).astype(np.int64)
+    step[line <= edge] = 0
+    return step
