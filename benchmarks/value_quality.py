@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def confident_learning(X: pl.DataFrame, y: np.ndarray, seed: int) -> np.ndarray:
 FINDERS = {"knn_shapley": knn_shapley, "data_oob": data_oob, "confident_learning": confident_learning}
 
 
-def finding_bars(quick: bool, figures: dict[str, Any]) -> list[Bar]:
+def finding_bars(quick: bool, figures: dict[str, Any], folder: Path | None = None) -> list[Bar]:
     """Inspect as many rows as have a wrong label, the lowest values first, so that F1 is the share found."""
     cells = [
         (data.name, data.X, codes(data.y), rate, seed)
@@ -62,6 +63,8 @@ def finding_bars(quick: bool, figures: dict[str, Any]) -> list[Bar]:
         for rate in (RATES[1:2] if quick else RATES)
         for seed in range(1 if quick else SEEDS)
     ]
+    if folder is not None:
+        cells += [("cifar10n", *_embedded(folder), rate, 0) for rate in (RATES[1:2] if quick else RATES)]
     start = time.perf_counter()
     lines = pl.DataFrame(everywhere(_finding, cells))
     print(f"finding: {len(cells)} runs of each method in {time.perf_counter() - start:.0f} s", flush=True)
@@ -78,6 +81,15 @@ def finding_bars(quick: bool, figures: dict[str, Any]) -> list[Bar]:
         print(f"{name}: F1 {mean:.1f} in the mean over sets and rates")
         bars.append(Bar(f"values.finding.{name}.worst_ahead_of_chance", ahead, 0, ahead > 0))
     return bars
+
+
+def _embedded(folder: Path) -> tuple[pl.DataFrame, np.ndarray]:
+    """Return photographs as a network sees them, and their official labels."""
+    from embeddings import cifar10n
+
+    embedded, told = cifar10n(folder / "cifar10n")
+    X = pl.DataFrame(embedded[:MOST_ROWS], schema=[f"e{i}" for i in range(embedded.shape[1])])
+    return X, codes(told["clean"][:MOST_ROWS])
 
 
 def _finding(name: str, X: pl.DataFrame, y: np.ndarray, rate: float, seed: int) -> dict[str, Any]:
@@ -104,10 +116,12 @@ def coreset_bars(quick: bool, figures: dict[str, Any]) -> list[Bar]:
     lines = pl.DataFrame([line for some in everywhere(_coresets, cells) for line in some])
     print(f"coresets: {len(cells)} splits in {time.perf_counter() - start:.0f} s", flush=True)
     loss = (pl.col("all") - pl.col("accuracy")).alias("loss")
+    ahead = (pl.col("accuracy") - pl.col("random")).alias("ahead")
+    error = lambda name: (pl.col(name).std() / pl.len().sqrt()).alias(f"{name}_error")
     table = (
-        lines.with_columns(loss)
+        lines.with_columns(loss, ahead)
         .group_by("probe", "method", maintain_order=True)
-        .agg(pl.col("loss").mean(), (pl.col("loss").std() / pl.len().sqrt()).alias("error"))
+        .agg(pl.mean("loss"), error("loss"), pl.mean("ahead"), error("ahead"))
     )
     figures["coresets"] = table.to_dicts()
     figures["coresets_by_set"] = (
@@ -116,14 +130,14 @@ def coreset_bars(quick: bool, figures: dict[str, Any]) -> list[Bar]:
         .agg(pl.mean("loss"))
         .to_dicts()
     )
-    print(f"{'loss against all rows, in points':34}" + "".join(f"{name:>18}" for name in METHODS))
+    print(f"{'loss against all rows, in points':36}" + "".join(f"{name:>18}" for name in METHODS))
     for (probe,), some in table.group_by("probe", maintain_order=True):
-        told = "".join(
-            f"{row['loss']:11.2f} ± {row['error'] or 0:4.2f}" for row in some.iter_rows(named=True)
-        )
-        print(f"{f'{probe}, {KEPT:.0%} kept':34}{told}")
-        best = some.sort("loss")["method"][0]
-        print(f"  the least is lost by {best}")
+        for what in ("loss", "ahead"):
+            told = "".join(
+                f"{row[what]:11.2f} ± {row[f'{what}_error'] or 0:4.2f}" for row in some.iter_rows(named=True)
+            )
+            name = f"{probe}, {KEPT:.0%} kept" if what == "loss" else "  ahead of random, on the same split"
+            print(f"{name:36}{told}")
     return []
 
 
@@ -161,7 +175,14 @@ def _coresets(name: str, X: pl.DataFrame, y: np.ndarray, seed: int) -> list[dict
                 model.fit(X_train[rows], y_train[rows], **told)
                 right[method] = 100 * float((model.predict(X[test]) == y[test]).mean())
             lines += [
-                {"set": name, "probe": who, "method": method, "all": right["all"], "accuracy": right[method]}
+                {
+                    "set": name,
+                    "probe": who,
+                    "method": method,
+                    "all": right["all"],
+                    "accuracy": right[method],
+                    "random": right["random"],
+                }
                 for method in METHODS
             ]
     return lines

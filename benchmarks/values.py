@@ -1,6 +1,6 @@
 """Measure what finding the worth of rows costs, which wrong labels it finds, and what a coreset loses.
 
-    python benchmarks/values.py [--quick] [--only speed|finding|coresets]
+    python benchmarks/values.py [--quick] [--only speed|finding|coresets] [--data FOLDER]
 
 speed
     KNN-Shapley values of 50,000 x 32 rows by 4,000 others (1,000 with --quick), and of four fifths of them by
@@ -19,13 +19,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from bars import Bar, conclude
 from value_quality import coreset_bars, finding_bars
 from value_speed import speed_bars
 
-PARTS = {"speed": speed_bars, "finding": finding_bars, "coresets": coreset_bars}
+PARTS: dict[str, Callable[..., list[Bar]]] = {
+    "speed": speed_bars,
+    "finding": finding_bars,
+    "coresets": coreset_bars,
+}
 
 
 def main() -> int:
@@ -35,11 +41,13 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="fewer rows, sets, rates and seeds")
     parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--data", metavar="FOLDER", type=Path, help="where the folder cifar10n lies")
     asked = parser.parse_args()
     bars: list[Bar] = []
     figures: dict[str, Any] = {}
     for part in PARTS if asked.only is None else (asked.only,):
-        bars += PARTS[part](asked.quick, figures)
+        more = {"folder": asked.data} if part == "finding" else {}
+        bars += PARTS[part](asked.quick, figures, **more)
     return conclude("values" if asked.only is None else f"values-{asked.only}", bars, figures)
 
 
