@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from tilth.errors import DataError
 
@@ -246,7 +248,7 @@ class Given:
         return self.order[end - int(self.counts[label]) : end]
 
     def passed(self, block_bytes: int) -> tuple[Rows, Mask]:
-        """Pass over the probabilities once.
+        """Pass over the probabilities once, on as many threads as the linear algebra may use.
 
         Returns
         -------
@@ -259,7 +261,8 @@ class Given:
         rows, classes = self.probabilities.shape
         guess, doubted = np.empty(rows, np.int64), np.empty(rows, dtype=bool)
         step = max(block_bytes // (classes * self.probabilities.itemsize), 1)
-        for start in range(0, rows, step):
+
+        def pass_over(start: int) -> None:
             at = slice(start, start + step)
             block, labels = self.probabilities[at], self.labels[at]
             _in_range(block)
@@ -275,6 +278,15 @@ class Given:
             alone = np.flatnonzero((count == 1) & ~sure[np.arange(len(top)), top])
             found[alone] = sure[alone].argmax(axis=1)
             guess[at], doubted[at] = found, differ
+
+        if rows <= step:
+            pass_over(0)
+            return guess, doubted
+        # Each block has a place of its own to write to, so that threads need not wait for each other.
+        blas = ThreadpoolController().select(user_api="blas")
+        threads = max((pool["num_threads"] for pool in blas.info()), default=1)
+        with blas.limit(limits=1), ThreadPoolExecutor(threads) as pool:
+            list(pool.map(pass_over, range(0, rows, step)))
         return guess, doubted
 
     def joint(self, guess: Rows) -> NDArray[np.int64]:
