@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from tilth.errors import DataError
-from tilth.stages.answers import Answers, in_hashed_order, read_columns
+from tilth.stages.answers import Answers
 from tilth.table import Roles, Table
 
 
@@ -59,17 +59,3 @@ def test_of_a_class_that_would_go_the_best_row_is_spared():
         False,
         False,
     ]
-
-
-def test_columns_without_a_value_are_not_read_and_order_goes_by_id():
-    frame = pl.DataFrame(
-        {"a": [1.0, 3.0], "none": pl.Series([None, None], dtype=pl.Float64), "c": ["x", "y"]}
-    )
-    table = Table.of(frame)
-    reading, matrix = read_columns(table, ["a", "none", "c"])
-    assert reading.columns == ("a", "c")
-    assert matrix[:, 0].tolist() == [-1.0, 1.0]
-    ids = np.arange(50, dtype=np.uint64)
-    turned = np.random.default_rng(0).permutation(50)
-    assert ids[in_hashed_order(ids)].tolist() == ids[turned][in_hashed_order(ids[turned])].tolist()
-    assert in_hashed_order(ids).tolist() != list(range(50))

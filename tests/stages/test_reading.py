@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilth.stages.reading import LARGEST, Reading
+from tilth.stages.reading import LARGEST, Reading, in_hashed_order, read_columns
 from tilth.statistics import Statistics
+from tilth.table import Table
 
 TIMES = [dt.datetime(2020, 1, 1, 3, 4, 5, 678901), None, dt.datetime(1950, 1, 1), dt.datetime(2020, 7, 1)]
 
@@ -121,3 +122,17 @@ def test_learning_from_parts_is_learning_from_the_whole(cuts, random):
     one, many = reading_of(rows), Reading.learn(Statistics(parts), rows.columns)
     assert one.levels == many.levels
     np.testing.assert_allclose(one.matrix(rows), many.matrix(rows), atol=1e-9)
+
+
+def test_columns_without_a_value_are_not_read_and_order_goes_by_id():
+    frame = pl.DataFrame(
+        {"a": [1.0, 3.0], "none": pl.Series([None, None], dtype=pl.Float64), "c": ["x", "y"]}
+    )
+    table = Table.of(frame)
+    reading, matrix = read_columns(table, ["a", "none", "c"])
+    assert reading.columns == ("a", "c")
+    assert matrix[:, 0].tolist() == [-1.0, 1.0]
+    ids = np.arange(50, dtype=np.uint64)
+    turned = np.random.default_rng(0).permutation(50)
+    assert ids[in_hashed_order(ids)].tolist() == ids[turned][in_hashed_order(ids[turned])].tolist()
+    assert in_hashed_order(ids).tolist() != list(range(50))

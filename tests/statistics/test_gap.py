@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.optimize import brentq
 
-from tilth.statistics.gap import LEAST_CLUSTERS, gap, wilson
+from tilth.statistics.gap import LEAST_CLUSTERS, gap
 
 
 def split(yes, count, rest, others):
@@ -40,9 +40,18 @@ def test_shares_are_scipys(count, others, data):
     told = gap(*split(yes, count, rest, others))
     table = [[yes, count - yes], [rest, others - rest]]
     assert told.p_value == pytest.approx(stats.fisher_exact(table, "greater").pvalue, abs=1e-9)
-    of_scipy = stats.binomtest(yes, count).proportion_ci(method="wilson")
-    assert (told.inside_low, told.inside_high) == pytest.approx((of_scipy.low, of_scipy.high), abs=1e-9)
-    assert (told.outside_low, told.outside_high) == wilson(rest, others)
+    # Wilson's ends are the shares of which the one seen is 1.96 standard errors away.
+    z = stats.norm.ppf(0.975)
+    for share, of, ends in (
+        (yes / count, count, (told.inside_low, told.inside_high)),
+        (rest / others, others, (told.outside_low, told.outside_high)),
+    ):
+        for end in ends:
+            if 0 < end < 1:
+                assert (share - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / of, abs=1e-9)
+            else:
+                assert share == pytest.approx(end, abs=1e-12)
+        assert ends[0] <= share + 1e-12 and share <= ends[1] + 1e-12 and ends[0] < ends[1]
     assert told.low <= told.difference <= told.high
 
 

@@ -8,9 +8,7 @@ import numpy as np
 
 from tilth.errors import DataError
 from tilth.stages.classes import Classes
-from tilth.stages.reading import Reading
-from tilth.statistics import Statistics, hash_rows
-from tilth.table import ROW, Table
+from tilth.table import Table
 
 
 @dataclass(frozen=True)
@@ -69,18 +67,3 @@ class Answers:
             if len(own) and gone[own].all():
                 kept[own[values[own].argmax()]] = False
         return kept
-
-
-def in_hashed_order(ids: np.ndarray) -> np.ndarray:
-    """Return positions in the order of hashed ids, so that ties and trees do not depend on how rows came."""
-    return np.argsort(hash_rows(0, ids), kind="stable")
-
-
-def read_columns(table: Table, columns: list[str]) -> tuple[Reading, np.ndarray]:
-    """Read those of the columns that have a value, numbers standardized: (n_rows, n_read)."""
-    statistics = Statistics([table.frame], ROW)
-    reading = Reading.learn(statistics, columns)
-    known = [c for c, empty in zip(reading.columns, reading.empty, strict=True) if not empty]
-    if len(known) < len(columns):
-        reading = Reading.learn(statistics, known)
-    return reading, reading.matrix(table.frame.select(known).collect())

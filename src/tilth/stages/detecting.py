@@ -11,10 +11,10 @@ from annotated_types import Gt, Le
 
 from tilth.core.plan import RowPlan
 from tilth.core.stage import RowStage
-from tilth.stages.reading import Reading
-from tilth.statistics import Statistics, hash_rows, medcouple
+from tilth.stages.reading import Reading, in_hashed_order, read_columns
+from tilth.statistics import medcouple
 from tilth.statistics.tails import rarities
-from tilth.table import ROW, Table, kind_of
+from tilth.table import Table, kind_of
 
 Threshold = Annotated[float, Gt(0), Le(0.5)] | Literal["adjusted", "boxplot", "mad"]
 """Which rows are flagged: the share with the highest scores, or those beyond the bound of a named rule."""
@@ -72,16 +72,11 @@ class Detector(RowStage):
 
     def plan(self, table: Table) -> RowPlan:
         """Score the rows, and say what becomes of those beyond the threshold."""
-        statistics = Statistics([table.frame], ROW)
-        reading = Reading.learn(statistics, self.columns_, self.scaled)
-        known = [c for c, empty in zip(reading.columns, reading.empty, strict=True) if not empty]
-        if not known:
+        reading, matrix = read_columns(table, self.columns_, self.scaled)
+        if not reading.columns:
             return RowPlan.keep_all(table.height)
-        if len(known) < len(reading.columns):
-            reading = Reading.learn(statistics, known, self.scaled)
-        rows = table.frame.select(known).collect()
-        order = np.argsort(hash_rows(0, table.ids), kind="stable")
-        matrix = reading.matrix(rows)[order]
+        order = in_hashed_order(table.ids)
+        matrix = matrix[order]
         scores = np.empty(table.height)
         scores[order] = self.measure(reading, matrix)
         limit, rule = limit_of(scores, self.threshold)
@@ -90,7 +85,7 @@ class Detector(RowStage):
         return decide(
             self,
             table,
-            rows,
+            table.frame.select(reading.columns).collect(),
             scores,
             scores > limit,
             limit,

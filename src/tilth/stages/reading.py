@@ -9,8 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from tilth.statistics import Statistics
-from tilth.table import kind_of
+from tilth.core.stage import RowStage
+from tilth.errors import DataError, listed
+from tilth.statistics import Statistics, hash_rows
+from tilth.table import ROW, Table, kind_of
 
 # Squares of numbers up to here, and sums of many of them, stay finite in float64.
 LARGEST = 1e100
@@ -237,3 +239,37 @@ def _per_day(dtype: pl.DataType) -> float:
         return 1.0
     unit = "ns" if dtype == pl.Time else dtype.time_unit  # type: ignore[attr-defined]
     return 86400.0 * {"ms": 1e3, "us": 1e6, "ns": 1e9}[str(unit)]
+
+
+def readable(stage: RowStage, table: Table, what: str) -> bool:
+    """Tell whether a row stage has columns to read; none at all where none were chosen is an error.
+
+    Parameters
+    ----------
+    stage : RowStage
+        Fitted as far as its columns.
+    table : Table
+    what : str
+        What the columns must be, for the message.
+    """
+    if not stage.columns_ and stage.on is None:
+        raise DataError(
+            f"{stage.key}: no column that {what} among {listed(table.features)}. "
+            "Put an embedding or encoding stage before it."
+        )
+    return bool(stage.columns_)
+
+
+def in_hashed_order(ids: np.ndarray) -> np.ndarray:
+    """Return positions in the order of hashed ids, so that ties and trees do not depend on how rows came."""
+    return np.argsort(hash_rows(0, ids), kind="stable")
+
+
+def read_columns(table: Table, columns: list[str], *scaled: Any) -> tuple[Reading, np.ndarray]:
+    """Read those of the columns that have a value: (n_rows, n_read), in the order of the rows."""
+    statistics = Statistics([table.frame], ROW)
+    reading = Reading.learn(statistics, columns, *scaled)
+    known = [c for c, empty in zip(reading.columns, reading.empty, strict=True) if not empty]
+    if len(known) < len(reading.columns):
+        reading = Reading.learn(statistics, known, *scaled)
+    return reading, reading.matrix(table.frame.select(known).collect())

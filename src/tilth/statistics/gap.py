@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom, norm, t
+from scipy.stats import binomtest, hypergeom, t
 
 Vector = NDArray[np.float64]
 
@@ -136,25 +136,14 @@ def gap(
     )
 
 
-def wilson(yes: int, count: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in wilson(8, 10)]
-    [0.49, 0.943]
-    """
-    z, share = float(norm.ppf(0.5 + CONFIDENCE / 2)), yes / count
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
-
-
 def _shares(values: Vector, inside: NDArray[np.bool_]) -> Gap:
     count, others = int(inside.sum()), int((~inside).sum())
     yes, rest = int(values[inside].sum()), int(values[~inside].sum())
     first, second = yes / count, rest / others
-    (low1, high1), (low2, high2) = wilson(yes, count), wilson(rest, others)
+    (low1, high1), (low2, high2) = (
+        binomtest(some, of).proportion_ci(CONFIDENCE, method="wilson")
+        for some, of in ((yes, count), (rest, others))
+    )
     below = float(np.hypot(first - low1, high2 - second))
     above = float(np.hypot(high1 - first, second - low2))
     between = first - second

@@ -10,8 +10,9 @@ from annotated_types import Ge, Gt, Le
 
 from tilth.core.plan import RowPlan
 from tilth.core.stage import RowStage, Selection
-from tilth.errors import DataError, listed
+from tilth.errors import listed
 from tilth.stages.judging import Judge, Judgment, digest, judge
+from tilth.stages.reading import readable
 from tilth.statistics import find_label_issues, label_quality, share_right
 from tilth.statistics.confident import Method, Score
 from tilth.table import Table
@@ -157,12 +158,7 @@ class LabelsClean(RowStage):
 
     def plan(self, table: Table) -> RowPlan:
         """Judge the labels, and say what becomes of the rows flagged."""
-        if not self.columns_:
-            if self.on is None:
-                raise DataError(
-                    f"labels.clean: no column that a probe can read among {listed(table.features)}. "
-                    "Put an embedding or encoding stage before it."
-                )
+        if not readable(self, table, "a probe can read"):
             return RowPlan.keep_all(table.height)
         found = self.judge(table)
         if found.rare:

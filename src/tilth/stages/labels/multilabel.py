@@ -14,6 +14,7 @@ from tilth.core.stage import RowStage, Selection
 from tilth.errors import DataError, listed
 from tilth.stages.classes import Classes
 from tilth.stages.judging import Judge, judge
+from tilth.stages.reading import readable
 from tilth.statistics.confident import Score
 from tilth.statistics.multilabel import multilabel_issues, multilabel_quality
 from tilth.table import Table
@@ -190,12 +191,7 @@ class LabelsMultilabel(RowStage):
     def plan(self, table: Table) -> RowPlan:
         """Judge each label of each row, and say what becomes of the rows flagged."""
         target = table.need("target", self.key)
-        if not self.columns_:
-            if self.on is None:
-                raise DataError(
-                    f"labels.multilabel: no column that a probe can read among {listed(table.features)}. "
-                    "Put an embedding or encoding stage before it."
-                )
+        if not readable(self, table, "a probe can read"):
             return RowPlan.keep_all(table.height)
         sets = self._read(table, target)
         judged, probabilities = self._judge(table, sets)

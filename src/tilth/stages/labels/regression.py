@@ -10,9 +10,9 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from tilth.core.plan import RowPlan
 from tilth.core.stage import RowStage, Selection
-from tilth.errors import DataError, listed
 from tilth.stages.judging import Judge, digest
 from tilth.stages.judging_numbers import Expectation, judge_numbers
+from tilth.stages.reading import readable
 from tilth.statistics.residuals import false_discoveries, standardized, typical
 from tilth.table import Table
 
@@ -149,12 +149,7 @@ class LabelsRegression(RowStage):
 
     def plan(self, table: Table) -> RowPlan:
         """Judge the values of the target, and say what becomes of the rows flagged."""
-        if not self.columns_:
-            if self.on is None:
-                raise DataError(
-                    f"labels.regression: no column that a probe can read among {listed(table.features)}. "
-                    "Put an embedding or encoding stage before it."
-                )
+        if not readable(self, table, "a probe can read"):
             return RowPlan.keep_all(table.height)
         found = self.judge(table)
         if found.why:

@@ -10,11 +10,11 @@ from annotated_types import Ge, Gt, Le
 
 from tilth.core.plan import RowPlan
 from tilth.core.stage import RowStage, Selection
-from tilth.errors import DataError, listed
 from tilth.neighbors import Space
 from tilth.neighbors.centers import k_center
-from tilth.stages.answers import Answers, in_hashed_order, read_columns
+from tilth.stages.answers import Answers
 from tilth.stages.judging import Judge, judge
+from tilth.stages.reading import in_hashed_order, read_columns, readable
 from tilth.statistics.herding import herd
 from tilth.table import Table
 
@@ -149,12 +149,7 @@ class PruneCoreset(RowStage):
 
     def plan(self, table: Table) -> RowPlan:
         """Choose the rows to keep, and say what becomes of the others."""
-        if not self.columns_:
-            if self.on is None:
-                raise DataError(
-                    f"{self.key}: no column that can be read as numbers among {listed(table.features)}. "
-                    "Put an embedding or encoding stage before it."
-                )
+        if not readable(self, table, "can be read as numbers"):
             return RowPlan.keep_all(table.height)
         codes = np.zeros(table.height, np.int64)
         order, weight = in_hashed_order(table.ids), table.role("weight")

@@ -10,11 +10,11 @@ from annotated_types import Ge, Gt, Le
 
 from tilth.core.plan import RowPlan
 from tilth.core.stage import RowStage, Selection
-from tilth.errors import DataError, listed
 from tilth.neighbors import Space
 from tilth.neighbors.shapley import knn_shapley
-from tilth.stages.answers import Answers, in_hashed_order, read_columns
+from tilth.stages.answers import Answers
 from tilth.stages.folds import folds_of
+from tilth.stages.reading import in_hashed_order, read_columns, readable
 from tilth.statistics.out_of_bag import out_of_bag
 from tilth.table import ROW, Table
 
@@ -126,12 +126,7 @@ class PruneValue(RowStage):
 
     def plan(self, table: Table) -> RowPlan:
         """Value the rows, and say what becomes of those worth least."""
-        if not self.columns_:
-            if self.on is None:
-                raise DataError(
-                    f"{self.key}: no column that can be read as numbers among {listed(table.features)}. "
-                    "Put an embedding or encoding stage before it."
-                )
+        if not readable(self, table, "can be read as numbers"):
             return RowPlan.keep_all(table.height)
         answers = Answers.of(table, self.key)
         weight = table.role("weight")
