@@ -19,6 +19,9 @@ human
     Labels that people got wrong: CIFAR-10N beside what cleanlab's filters and ranks make of the same probe.
     It needs `--data FOLDER`, in which ``cifar10n`` holds ``labels.csv`` (path, clean, aggregate, worst,
     random1) and the photographs it names; they are published at noisylabels.com and with CIFAR-10.
+leaks
+    Leaks planted that the honest score must undo, fitted things that must be refused, and sets without a leak
+    that must raise no alarm: what `python benchmarks/leaks.py` prints.
 
 What is absent, a package or that folder, is skipped with a printed line.
 """
@@ -40,6 +43,7 @@ PARTS = {
     "cleaning": ("label_quality", "cleaning_bars"),
     "values": ("label_values", "value_bars"),
     "human": ("label_human", "human_bars"),
+    "leaks": ("leaks", "leak_bars"),
 }
 """Where each part is measured: a module beside this one, and its function of (quick, figures)."""
 
