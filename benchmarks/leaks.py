@@ -142,7 +142,13 @@ def near(repeats: int) -> Scores:
     moved = X[again].to_numpy() + 1e-3 * random.normal(size=(len(again), X.width))
     both = pl.concat([X, pl.DataFrame(moved, schema=X.columns)])
     labels = np.append(y, y[again])
-    naive = crossed(both.to_numpy(), labels, probe("boosting"), at_random(both.to_numpy(), labels), repeats)
+    naive = crossed(
+        both.to_numpy(),
+        labels,
+        probe("boosting", random_state=0),
+        at_random(both.to_numpy(), labels),
+        repeats,
+    )
     return Scores(naive.mean(), judged(both, labels, repeats).mean(), judged(X, y, repeats))
 
 
@@ -156,11 +162,11 @@ def groups(repeats: int) -> Scores:
     wide = np.hstack([X.to_numpy(), own])[subject]
     wide = wide + 0.1 * random.normal(size=wide.shape)
     labels = y[subject]
-    naive = crossed(wide, labels, probe("boosting"), at_random(wide, labels), repeats)
+    naive = crossed(wide, labels, probe("boosting", random_state=0), at_random(wide, labels), repeats)
     apart = lambda repeat: StratifiedGroupKFold(FOLDS, shuffle=True, random_state=repeat).split(
         wide, labels, subject
     )
-    free = crossed(wide, labels, probe("boosting"), apart, repeats)
+    free = crossed(wide, labels, probe("boosting", random_state=0), apart, repeats)
     return Scores(naive.mean(), judged(wide, labels, repeats, groups=subject).mean(), free)
 
 
@@ -170,7 +176,9 @@ def feature(repeats: int) -> Scores:
     random = np.random.default_rng(0)
     leak = np.where(random.random(len(y)) < 0.01, 1 - y, y) * 3.0 + random.normal(size=len(y)) * 0.3
     leaky = X.with_columns(leak=pl.Series(leak))
-    naive = crossed(leaky.to_numpy(), y, probe("boosting"), at_random(leaky.to_numpy(), y), repeats)
+    naive = crossed(
+        leaky.to_numpy(), y, probe("boosting", random_state=0), at_random(leaky.to_numpy(), y), repeats
+    )
     seen = audit(leaky, y, stages=[], imputers=())
     gone = [f.columns[0] for f in seen.of("target.given_away") if f.severity == "high"]
     return Scores(naive.mean(), judged(leaky.drop(gone), y, repeats).mean(), judged(X, y, repeats))
