@@ -61,3 +61,10 @@ def test_a_row_out_of_reach_is_infinitely_far():
 def test_more_centers_than_rows_are_an_error(size):
     with pytest.raises(DataError, match="ask for 1 to 2"):
         k_center(Space(), np.ones((2, 1)), size)
+
+
+def test_rows_that_are_centers_already_are_kept_and_the_farthest_from_all_of_them_comes_next():
+    rows = np.array([[0.0], [10.0], [4.0], [20.0], [1.0]])
+    assert k_center(Space(), rows, 4, given=2)[0].tolist() == [0, 1, 3, 2]
+    with pytest.raises(DataError, match="3 of 2 centers are given"):
+        k_center(Space(), rows, 2, given=3)

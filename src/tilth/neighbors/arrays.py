@@ -162,7 +162,13 @@ def lowest(arrays: Arrays, tile: Any, k: int) -> tuple[Any, Any]:
         at = arrays.lowest(tile, k)
         return arrays.along(tile, at), at
     whole = groups * GROUP
-    least = arrays.lib.amin(tile[:, :whole].reshape(rows, GROUP, groups), 1)
+    grouped = tile[:, :whole].reshape(rows, GROUP, groups)
+    least = arrays.lib.amin(grouped, 1)
+    if isinstance(arrays, NumpyArrays):
+        limit = np.partition(least, k - 1, axis=1)[:, k - 1]
+        # Where very many are equal, comparing leaves too much to sort.
+        if np.isfinite(limit).all() and np.count_nonzero(least <= limit[:, None]) <= 2 * k * rows:
+            return _lowest_up_to(limit, grouped, least, tile[:, whole:], k)
     chosen = arrays.lowest(least, k)
     at = (chosen[:, None, :] + arrays.count(0, GROUP)[None, :, None] * groups).reshape(rows, -1)
     if whole < width:
@@ -171,3 +177,25 @@ def lowest(arrays: Arrays, tile: Any, k: int) -> tuple[Any, Any]:
     values = arrays.along(tile, at)
     best = arrays.lowest(values, k)
     return arrays.along(values, best), arrays.along(at, best)
+
+
+def _lowest_up_to(
+    limit: np.ndarray, grouped: np.ndarray, least: np.ndarray, rest: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the `k` lowest of each row where at least `k` are no higher than `limit`.
+
+    Few are no higher, and they lie in the few groups whose least value is none: comparing is cheaper than
+    selecting.
+    """
+    n_rows, _, groups = grouped.shape
+    row, group = np.nonzero(least <= limit[:, None])
+    values = grouped[row, :, group]
+    found, member = np.nonzero(values <= limit[row][:, None])
+    last, column = np.nonzero(rest <= limit[:, None])
+    rows = np.concatenate([row[found], last])
+    places = np.concatenate([member * groups + group[found], column + GROUP * groups])
+    values = np.concatenate([values[found, member], rest[last, column]])
+    order = np.lexsort((values, rows))
+    starts = np.searchsorted(rows[order], np.arange(n_rows))
+    best = order[starts[:, None] + np.arange(k)]
+    return values[best], places[best]

@@ -10,11 +10,13 @@ from tilth.neighbors.space import Space
 from tilth.neighbors.tiles import Tiles
 
 
-def k_center(space: Space, rows: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def k_center(
+    space: Space, rows: np.ndarray, size: int, given: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Choose centers one after another, each the row that is farthest from those chosen before.
 
     The farthest row is then at most twice as far from its center as for the best choice of so many centers.
-    The first row is the first center; of rows equally far the first is taken.
+    The first rows are the first centers; of rows equally far the first is taken.
 
     Parameters
     ----------
@@ -22,6 +24,8 @@ def k_center(space: Space, rows: np.ndarray, size: int) -> tuple[np.ndarray, np.
         A row out of reach of all centers is farther than any other.
     rows : ndarray of shape (n_rows, n_columns)
     size : int, from 1 to n_rows
+    given : int, from 1 to size
+        So many rows, the first, are centers before any is chosen.
 
     Returns
     -------
@@ -46,6 +50,8 @@ def k_center(space: Space, rows: np.ndarray, size: int) -> tuple[np.ndarray, np.
     n_rows = len(rows)
     if not 1 <= size <= n_rows:
         raise DataError(f"neighbors: {size} centers of {n_rows} rows; ask for 1 to {n_rows}.")
+    if not 1 <= given <= size:
+        raise DataError(f"neighbors: {given} of {size} centers are given; give 1 to {size}.")
     sides = space.sides(rows, rows)
     masked = not sides.q_present.all()
     arrays = NumpyArrays()
@@ -57,7 +63,7 @@ def k_center(space: Space, rows: np.ndarray, size: int) -> tuple[np.ndarray, np.
     # A center is no center's again, even where copies leave no row to choose that lies elsewhere.
     measures[0] = -np.inf
     for place in range(1, size):
-        new = int(measures.argmax())
+        new = place if place < given else int(measures.argmax())
         centers[place] = new
         line = tiles.of(slice(new, new + 1), everything)[0]
         nearer = line < measures

@@ -1,14 +1,16 @@
-"""The nearest rows, found exactly in blocks of bounded size."""
+"""The nearest rows, found exactly in blocks of bounded size, or nearly all of them by a graph."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from tilth.errors import DataError
+from tilth.neighbors.approximate import nearest_walked
 from tilth.neighbors.arrays import Arrays, NumpyArrays, arrays_on, lowest
 from tilth.neighbors.copies import distinct, told_apart, without_self
 from tilth.neighbors.space import Sides, Space
@@ -27,6 +29,7 @@ def nearest(
     k: int,
     *,
     exclude_self: bool = False,
+    search: Literal["exact", "approximate"] = "exact",
     device: str = "cpu",
     block_bytes: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -49,6 +52,12 @@ def nearest(
     k : int, >= 1
     exclude_self : bool
         The query is the reference, row for row: a row is not its own neighbor. Its copies are.
+    search : {'exact', 'approximate'}
+        'approximate' misses a few neighbors in a hundred, and walks a graph that has to be made first (see
+        `tilth.neighbors.approximate`): it pays where rows are very many, and ``benchmarks/neighbors.py``
+        tells from where on. It takes complete rows, runs on the CPU, and needs faiss: ``pip install
+        'tilth[neighbors]'``. Distances are exact, and ties as they are elsewhere; the graph holds a column
+        of float32 for each number and each category.
     device : {'cpu', 'auto', 'cuda', 'cuda:1', 'mps'}
         Where candidates are chosen. On the CPU, as many threads work as the linear algebra may use.
     block_bytes : int, optional
@@ -65,9 +74,10 @@ def nearest(
     Raises
     ------
     DataError
-        See `Space.sides`; `k` below 1; `exclude_self` with another number of query than reference rows.
+        See `Space.sides`; `k` below 1; `exclude_self` with another number of query than reference rows; an
+        approximate search of rows with missing cells, or on another device than the CPU.
     TilthError
-        The device is not present.
+        The device, or for an approximate search faiss, is not present.
 
     Examples
     --------
@@ -84,6 +94,13 @@ def nearest(
             f"neighbors: exclude_self with {n_query} query and {n_reference} reference rows; "
             "the query must be the reference, row for row."
         )
+    if search == "approximate":
+        if device not in ("cpu", "auto"):
+            raise DataError(
+                f"neighbors: search='approximate' runs on the CPU, and device is '{device}'. "
+                "Use device='cpu', or search='exact'."
+            )
+        return nearest_walked(space, query, reference, k, exclude_self=exclude_self)
     first, member_of = distinct(np.asarray(reference, dtype=np.float64))
     if first.size < MOSTLY_DISTINCT * n_reference:
         query, reference = np.asarray(query, dtype=np.float64), np.asarray(reference, dtype=np.float64)
@@ -99,8 +116,7 @@ def nearest(
     masked = not (sides.q_present.all() and sides.r_present.all())
     arrays = arrays_on(device)
     with arrays.exact():
-        search = _Search(sides, k, masked, exclude_self, arrays, block_bytes)
-        measures, found = search.run()
+        measures, found = _Search(sides, k, masked, exclude_self, arrays, block_bytes).run()
     distances[:, : measures.shape[1]] = sides.distances(measures, masked=masked)
     indices[:, : measures.shape[1]] = np.where(np.isfinite(measures), found, -1)
     return distances, indices
