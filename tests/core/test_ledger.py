@@ -274,3 +274,66 @@ class TestFiles:
         (tmp_path / "ledger.parquet").write_bytes(b"PAR1")
         with pytest.raises(BundleError, match="damaged"):
             Ledger.read(tmp_path)
+
+
+def test_every_parent_of_a_fresh_row_is_named(tmp_path):
+    table, _, done = prepared(["invent"])
+    parents, made = done.ledger.parents, done.ledger.events.filter(pl.col("action") == "added")
+    frame = done.table.frame.collect()
+    assert parents.group_by("made").agg(pl.col("share").sum())["share"].to_list() == [1.0] * made.height
+    of = {m: set(rows) for m, rows in parents.group_by("made").agg("row").iter_rows()}
+    value = dict(table.frame.select(ROW, "v").collect().iter_rows())
+    place = {row: at for at, row in enumerate(table.ids.tolist())}
+    for row, v in frame.filter(pl.col(ROW).is_in(made["made"].implode())).select(ROW, "v").iter_rows():
+        assert len(of[row]) == 2 and sum(place[parent] for parent in of[row]) == v
+    assert value.keys() >= set(parents["row"].to_list())
+    done.ledger.save(tmp_path)
+    assert Ledger.read(tmp_path).parents.equals(parents)
+    assert done.ledger.without("0-invent").parents.height == 0
+
+
+def test_a_parent_twice_is_named_once():
+    twice = lambda table: RowPlan(
+        np.ones(table.height, np.int64),
+        fresh=pl.DataFrame({"v": [1.0], "y": ["class 1"]}),
+        parents=np.array([[3, 3]]),
+        shares=np.array([[0.25, 0.75]]),
+    )
+    done = fit([("copy", Planned(make=twice))], table_of(20, "w", "g"))
+    assert done.ledger.parents.select("row", "share").rows() == [(int(table_of(20, "w", "g").ids[3]), 1.0)]
+
+
+def test_undoing_the_second_parent_undoes_its_child():
+    """A row made of an old row and of one that another stage made goes with the latter."""
+    table = table_of(6, "w", None)
+
+    def first(table):
+        fresh = pl.DataFrame({"v": [50.0], "y": ["class 1"]})
+        return RowPlan(np.ones(table.height, np.int64), fresh=fresh, parents=np.array([[0, 1]]))
+
+    def second(table):
+        fresh = pl.DataFrame({"v": [60.0, 70.0], "y": ["class 1"] * 2})
+        parents = np.array([[0, table.height - 1], [1, 2]])
+        return RowPlan(np.ones(table.height, np.int64), fresh=fresh, parents=parents)
+
+    done = fit([("first", Planned(make=first)), ("second", Planned(make=second))], table)
+    assert done.ledger.rows_out == 9
+    out = done.ledger.undo("first", table)
+    assert sorted(out.frame.collect()["v"].to_list())[-1] == 70.0
+    assert out.height == 7 == done.ledger.without("first").rows_out
+
+
+def test_a_factor_on_fresh_rows_makes_the_weight_it_needs():
+    table = table_of(6, None, None)
+    make = lambda table: RowPlan(
+        np.ones(table.height, np.int64),
+        fresh=pl.DataFrame({"v": [1.0, 2.0], "y": ["class 1"] * 2}),
+        parents=np.array([[0], [1]]),
+        fresh_weight=np.array([0.25, 0.75]),
+    )
+    done = fit([("made", Planned(make=make))], table)
+    assert done.table.role("weight").to_list() == [1.0] * 6 + [0.25, 0.75]
+    weighted = fit([("made", Planned(make=make))], table_of(6, "w", None))
+    given = table_of(6, "w", None).role("weight")
+    assert weighted.table.role("weight").to_list()[6:] == [given[0] * 0.25, given[1] * 0.75]
+    assert done.ledger.replay(table).role("weight").to_list() == done.table.role("weight").to_list()

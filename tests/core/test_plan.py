@@ -1,5 +1,7 @@
 """RowPlan and its one way of being carried out: every role moves, every row has its own id."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -220,3 +222,17 @@ def test_labels_without_a_target_are_a_fault_of_the_stage():
     plan = RowPlan(np.ones(4, np.int64), label=pl.Series(["a"] * 4))
     with pytest.raises(StageError, match="no target"):
         apply(plan, Table.of(ROWS.select("v")), "some.stage")
+
+
+def test_every_fresh_row_has_an_id_of_its_own_that_depends_on_its_parents_only():
+    """Row ids are often positions, and so is the place of a fresh row: one must not undo the other."""
+    table = Table.of(pl.DataFrame({"v": np.arange(50.0)}))
+    parents = np.array([[i, i] for i in range(50)] + [[0, 1]] * 3)
+    fresh = pl.DataFrame({"v": np.zeros(len(parents))})
+    plan = RowPlan(np.ones(50, np.int64), fresh=fresh, parents=parents)
+    ids = apply(plan, table, "made").ids[50:]
+    assert len(np.unique(ids)) == len(parents)
+    alone = apply(replace(plan, fresh=fresh[7:9], parents=parents[7:9]), table, "made").ids[50:]
+    assert alone.tolist() == ids[7:9].tolist()
+    anonymous = apply(RowPlan(np.ones(50, np.int64), fresh=fresh), table, "made").ids[50:]
+    assert len(np.unique(anonymous)) == len(parents)

@@ -306,3 +306,9 @@ def test_a_recipe_and_a_pipeline_are_one_another() -> None:
     assert [(n, s.get_params()) for n, s in again.stages_named()] == [
         (n, s.get_params()) for n, s in whole.stages_named()
     ]
+
+
+def test_a_pipeline_with_a_classifier_can_be_fitted_again():
+    X, y = pl.DataFrame({"a": [0.0, 1.0, 2.0, 3.0]}), np.array([0, 0, 1, 1])
+    pipe = tilth.Pipeline([tilth.ScaleStandard(), LogisticRegression()]).fit(X, y)
+    assert pipe.fit(X, np.array(["n", "n", "y", "y"])).classes_.tolist() == ["n", "y"]

@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 
 from tilth.core import plan as plans
+from tilth.core import prior as priors
+from tilth.core.batch import BatchStage
 from tilth.core.finding import Finding
 from tilth.core.ledger import Ledger
-from tilth.core.stage import BatchStage, ColumnStage, RowStage, Stage
+from tilth.core.stage import ColumnStage, PlanningStage, Stage
 from tilth.errors import DataError
 from tilth.table import Table
 
@@ -30,6 +32,8 @@ class Prepared:
         The source position of each prepared row, -1 for a fresh one; None: the same rows.
     touched : set of str
         The columns that a stage changed.
+    prior : dict of class to float
+        By what probabilities are multiplied to undo what stages did to class frequencies; see `prior`.
     """
 
     table: Table
@@ -37,6 +41,7 @@ class Prepared:
     touched: set[str] = field(default_factory=set)
     ledger: Ledger = field(default_factory=Ledger)
     findings: list[Finding] = field(default_factory=list)
+    prior: priors.Prior = field(default_factory=dict)
 
 
 def fit(stages: Named, table: Table, progress: Callable[[str], None] | None = None) -> Prepared:
@@ -56,7 +61,7 @@ def fit(stages: Named, table: Table, progress: Callable[[str], None] | None = No
             progress(name)
         if isinstance(stage, ColumnStage):
             _fit_columns(name, stage, done)
-        elif isinstance(stage, RowStage):
+        elif isinstance(stage, PlanningStage) and stage.on_rows:
             _fit_rows(name, stage, done)
         elif isinstance(stage, BatchStage):
             stage.fit_table(done.table)
@@ -89,7 +94,7 @@ def replay(stages: Named, table: Table, ledger: Ledger) -> Table:
     for name, stage in stages:
         if isinstance(stage, ColumnStage):
             table = table.with_frame(stage.change(table.frame))
-        elif isinstance(stage, RowStage):
+        elif isinstance(stage, PlanningStage) and stage.on_rows:
             table = ledger.replay_stage(name, table)
     return table
 
@@ -115,11 +120,13 @@ def _fit_columns(name: str, stage: ColumnStage, done: Prepared) -> None:
     done.ledger.record_columns(name, cells, [c for c in has if c not in had], gone)
 
 
-def _fit_rows(name: str, stage: RowStage, done: Prepared) -> None:
+def _fit_rows(name: str, stage: PlanningStage, done: Prepared) -> None:
     before = done.table.collect()
     plan = stage.fit_table(before)
     after = plans.apply(plan, before, name, seed=int(getattr(stage, "random_state", 0)))
     done.ledger.record_rows(name, plan, before, after)
+    if stage.shifts_prior and getattr(stage, "correct_prior", True):
+        done.prior = priors.product(done.prior, priors.shift(before, after))
     sources = plan.sources
     if done.rows is not None:
         sources = np.where(sources < 0, -1, done.rows[sources])

@@ -31,6 +31,7 @@ EVENTS = pl.Schema(
         "made": pl.UInt64(),
     }
 )
+PARENTS = pl.Schema({"stage": pl.String, "made": pl.UInt64, "row": pl.UInt64, "share": pl.Float64})
 COLUMNS = pl.Schema({"stage": pl.String, "column": pl.String, "change": pl.String, "cells": pl.Int64})
 
 
@@ -44,11 +45,14 @@ class Ledger:
         Training rows before the first stage and after the last.
     events : DataFrame
         ``stage, row, action, reason, score, before, after, made``. `row` is the row's id; `made` is
-        the id of the copy or fresh row that the event made.
+        the id of the copy or fresh row that the event made; `after` of a fresh row that counts less, or
+        more, than its parents is that factor.
     columns : DataFrame
         ``stage, column, change, cells``: how many cells a stage changed; columns added and removed.
     fresh : dict of stage name to DataFrame
         The rows that a stage made anew.
+    parents : DataFrame
+        ``stage, made, row, share``: of which rows each fresh row was made, and how much of each.
     """
 
     rows_in: int = 0
@@ -56,6 +60,7 @@ class Ledger:
     events: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=EVENTS))
     columns: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=COLUMNS))
     fresh: dict[str, pl.DataFrame] = field(default_factory=dict)
+    parents: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PARENTS))
 
     @property
     def stages(self) -> list[str]:
@@ -91,19 +96,36 @@ class Ledger:
             parts.append(self._events(stage, ids, plan, changed, "grouped", group, name))
         copies = self._events(stage, ids, plan, take[kept:], "repeated")
         parts.append(copies.with_columns(pl.Series("made", made[kept : len(take)], dtype=pl.UInt64)))
-        if plan.fresh is not None:
+        if plan.fresh is not None and plan.fresh.height:
             anew = made[len(take) :]
-            first = anew if plan.parents is None else ids[plan.parents[:, 0]]
-            added = {
-                "stage": [stage] * len(anew),
-                "row": first,
-                "action": ["added"] * len(anew),
-                "made": anew,
-            }
-            parts.append(pl.DataFrame(added, schema_overrides=EVENTS))
+            if plan.parents is None:
+                added = pl.DataFrame({"stage": stage, "row": anew, "action": "added"})
+            else:
+                added = self._events(stage, ids, plan, plan.parents[:, 0], "added")
+                self._record_parents(stage, ids, plan, anew)
+            if plan.fresh_weight is not None and (plan.fresh_weight != 1).any():
+                added = added.with_columns(pl.Series("after", plan.fresh_weight).cast(pl.String))
+            parts.append(added.with_columns(pl.Series("made", anew, dtype=pl.UInt64)))
             self.fresh[stage] = after.frame.collect()[len(take) :]
         parts = [p.cast({"action": EVENTS["action"]}) for p in parts if p.height]
         self.events = pl.concat([self.events, *parts], how="diagonal_relaxed").select(EVENTS.names())
+
+    def _record_parents(self, stage: str, ids: np.ndarray, plan: RowPlan, made: np.ndarray) -> None:
+        """Write down whose rows fresh ones were made of, each parent once."""
+        parents = plan.parents
+        assert parents is not None
+        shares = np.full(parents.shape, 1 / parents.shape[1]) if plan.shares is None else plan.shares
+        told = pl.DataFrame(
+            {
+                "stage": pl.repeat(stage, parents.size, dtype=pl.String, eager=True),
+                "made": np.repeat(made, parents.shape[1]),
+                "row": ids[parents.ravel()],
+                "share": shares.ravel().astype(np.float64),
+            },
+            schema=PARENTS,
+        )
+        told = told.group_by("stage", "made", "row", maintain_order=True).agg(pl.col("share").sum())
+        self.parents = pl.concat([self.parents, told])
 
     @staticmethod
     def _events(
@@ -202,14 +224,19 @@ class Ledger:
         # Copies and fresh rows of the stage are gone too, with whatever befell or came of them later.
         gone = self.events.filter(pl.col("stage") == stage)["made"].drop_nulls()
         events = self.events.filter(pl.col("stage") != stage)
+        parents = self.parents.filter(pl.col("stage") != stage)
         while len(gone):
-            of_them = pl.col("row").is_in(gone.implode())
+            of_gone = parents.filter(pl.col("row").is_in(gone.implode()))["made"]
+            of_them = pl.col("row").is_in(gone.implode()) | (
+                pl.col("made").is_in(of_gone.implode()) & pl.col("made").is_not_null()
+            )
             gone = events.filter(of_them)["made"].drop_nulls()
             events = events.filter(~of_them)
-        there = pl.col(ROW).is_in(events["made"].drop_nulls().implode())
-        fresh = {name: rows.filter(there) for name, rows in self.fresh.items() if name != stage}
-        left = replace(self, events=events, fresh=fresh)
-        return replace(left, rows_out=left._balance())
+        left = events["made"].drop_nulls().implode()
+        fresh = {n: rows.filter(pl.col(ROW).is_in(left)) for n, rows in self.fresh.items() if n != stage}
+        parents = parents.filter(pl.col("made").is_in(left))
+        ledger = replace(self, events=events, fresh=fresh, parents=parents)
+        return replace(ledger, rows_out=ledger._balance())
 
     def replay_stage(self, stage: str, table: Table) -> Table:
         """Do to the rows of `table` what one stage did."""
@@ -255,7 +282,15 @@ class Ledger:
             )
             out = pl.concat([out, again.with_columns(pl.col("made").alias(ROW)).select(out.columns)])
         if stage in self.fresh:
-            out = pl.concat([out, self._made_by(stage, out.columns)], how="diagonal_relaxed")
+            fresh = self._made_by(stage, out.columns)
+            factor = (
+                of("added").select(pl.col("made").alias(ROW), pl.col("after").cast(pl.Float64)).drop_nulls()
+            )
+            if factor.height and roles.weight is None:
+                name = free_name(WEIGHT, frame.columns)
+                fresh = fresh.join(factor.rename({"after": name}), on=ROW, how="left", maintain_order="left")
+                out, roles = out.with_columns(pl.lit(1.0).alias(name)), replace(roles, weight=name)
+            out = pl.concat([out, fresh], how="diagonal_relaxed")
         return table.with_frame(out.lazy(), roles)
 
     def _made_by(self, stage: str, present: Sequence[str]) -> pl.DataFrame:
@@ -265,8 +300,10 @@ class Ledger:
         return fresh.drop(c for c in fresh.columns if c not in present and c.rstrip("_") in made)
 
     def save(self, folder: Path) -> None:
-        """Write the ledger into an existing folder: events, columns and fresh rows as Parquet."""
+        """Write the ledger into an existing folder: events, fresh rows and their parents as Parquet."""
         self.events.write_parquet(folder / "ledger.parquet")
+        if self.parents.height:
+            self.parents.write_parquet(folder / "ledger-parents.parquet")
         for number, rows in enumerate(self.fresh.values()):
             rows.write_parquet(folder / f"ledger-fresh-{number}.parquet")
         told = {"rows_in": self.rows_in, "rows_out": self.rows_out, "fresh": list(self.fresh)}
@@ -293,7 +330,9 @@ class Ledger:
             fresh = {name: pl.read_parquet(file) for name, file in files.items()}
             columns = pl.DataFrame(told["columns"], schema=COLUMNS)
             events = pl.read_parquet(folder / "ledger.parquet").cast(EVENTS)
-            return cls(told["rows_in"], told["rows_out"], events, columns, fresh)
+            kin = folder / "ledger-parents.parquet"
+            parents = pl.read_parquet(kin).cast(PARENTS) if kin.exists() else pl.DataFrame(schema=PARENTS)
+            return cls(told["rows_in"], told["rows_out"], events, columns, fresh, parents)
         except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
             raise BundleError(
                 f"{folder}: its ledger is damaged ({type(error).__name__}: {error}). Run again."

@@ -137,7 +137,8 @@ def remember(before: Table, after: Table, who: str, rows: int | None = None) -> 
     sources, results = here, there
     if rows > MOST and not here[ROW].equals(there[ROW]):
         # A new row may equal one outside the sample, and so may a dropped one.
-        sources, results = _words(before), _words(after)
+        sources = _words(_like(before, _some(after, rows)))
+        results = _words(_like(after, _some(before, rows)))
     for level in there.columns[1:]:
         if level not in here.columns:
             continue
@@ -220,6 +221,23 @@ def _some(table: Table, rows: int) -> Table:
         return table
     limit = int(MOST / rows * 2**64)
     return table.with_frame(table.frame.filter(pl.col(ROW).hash(seed=0) < limit))
+
+
+def _like(table: Table, some: Table) -> Table:
+    """Return the rows that may equal one of some others: those that share the cell of one feature with any.
+
+    Of a feature of many values few rows are left, and only they need to be hashed whole.
+    """
+    plain = (pl.Float64, pl.Int64, pl.String)
+    cells = some.frame.select(_plain(name, some.schema[name]).alias(name) for name in some.features).collect()
+    counts = {name: cells[name].n_unique() for name, dtype in cells.schema.items() if dtype in plain}
+    name = max(counts, key=lambda name: counts[name], default=None)
+    if name is None or name not in table.schema:
+        return table
+    known = cells[name].unique()
+    shared = _plain(name, table.schema[name])
+    near = shared.is_in(known.drop_nulls().implode()) | (shared.is_null() & bool(known.null_count()))
+    return table.with_frame(table.frame.filter(near))
 
 
 def _words(table: Table, *more: str) -> pl.DataFrame:

@@ -42,6 +42,8 @@ class RowPlan:
         Positions of the source rows that each fresh row was mixed from.
     shares : ndarray of shape (n_fresh, n_parents), float64, optional
         How much of each parent; rows sum to 1.
+    fresh_weight : ndarray of shape (n_fresh,), float64, optional
+        A factor on the weight that each fresh row has from its parents.
     """
 
     times: np.ndarray
@@ -53,6 +55,7 @@ class RowPlan:
     fresh: pl.DataFrame | None = None
     parents: np.ndarray | None = None
     shares: np.ndarray | None = None
+    fresh_weight: np.ndarray | None = None
 
     @classmethod
     def keep_all(cls, rows: int) -> RowPlan:
@@ -85,7 +88,7 @@ class RowPlan:
                 f"{stage}: its plan takes a row a negative number of times (a fault of the stage)."
             )
         made = 0 if self.fresh is None else self.fresh.height
-        for name in ("parents", "shares"):
+        for name in ("parents", "shares", "fresh_weight"):
             value = getattr(self, name)
             if value is not None and len(value) != made:
                 raise StageError(
@@ -129,6 +132,9 @@ def apply(plan: RowPlan, table: Table, stage: str, seed: int = 0) -> Table:
         present = pl.col(name).cast(pl.Float64) if roles.weight else pl.lit(1.0)
         frame = frame.with_columns((present * pl.Series(plan.weight)).alias(name))
         roles = replace(roles, weight=name)
+    if plan.fresh_weight is not None and (plan.fresh_weight != 1).any() and roles.weight is None:
+        name = free_name(WEIGHT, frame.columns)
+        frame, roles = frame.with_columns(pl.lit(1.0).alias(name)), replace(roles, weight=name)
     if plan.group is not None and plan.group.is_not_null().any():
         frame, roles = with_groups(frame, roles, plan.group)
     take = plan.take
@@ -154,15 +160,21 @@ def with_groups(frame: pl.DataFrame, roles: Roles, group: pl.Series) -> tuple[pl
 
 def _copy_ids(ids: np.ndarray, take: np.ndarray, copies: np.ndarray, stage: str) -> np.ndarray:
     salt = int(key_of([stage])[0])
-    order = np.argsort(take, kind="stable")
-    first = np.searchsorted(take[order], take[order], side="left")
-    turn = np.empty(len(take), np.int64)
-    turn[order] = np.arange(len(take)) - first
+    turn = _turns(take)
     made = ids.copy()
     for number in np.unique(turn[copies]):
         these = copies & (turn == number)
         made[these] = new_ids(salt + int(number), ids[these])
     return made
+
+
+def _turns(values: np.ndarray) -> np.ndarray:
+    """Return how often each value stands before its place."""
+    order = np.argsort(values, kind="stable")
+    first = np.searchsorted(values[order], values[order], side="left")
+    turn = np.empty(len(values), np.int64)
+    turn[order] = np.arange(len(values)) - first
+    return turn
 
 
 def _distinct(made: np.ndarray, taken: np.ndarray) -> np.ndarray:
@@ -184,10 +196,12 @@ def _fresh(
         )
     count = fresh.height
     ids = frame[ROW].to_numpy()
-    mixed = np.arange(count, dtype=np.uint64)
+    mixed = np.zeros(count, dtype=np.uint64)
     if parents is not None:
         for place in range(parents.shape[1]):
             mixed = hash_rows(place, mixed ^ ids[parents[:, place]])
+    # Children of the same parents are told apart by their turn, so that no other rows count.
+    mixed = hash_rows(0, mixed ^ hash_rows(1, _turns(mixed).astype(np.uint64)))
     columns = [pl.Series(ROW, _distinct(new_ids(seed + int(key_of([stage])[0]), mixed), ids))]
     if roles.weight is not None:
         known = frame[roles.weight].cast(pl.Float64).to_numpy()
@@ -196,6 +210,8 @@ def _fresh(
         else:
             shares = np.full(parents.shape, 1 / parents.shape[1]) if plan.shares is None else plan.shares
             mix = (known[parents] * shares).sum(axis=1)
+        if plan.fresh_weight is not None:
+            mix = mix * plan.fresh_weight
         columns.append(pl.Series(roles.weight, mix))
     if roles.group is not None:
         groups = frame[roles.group]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -18,8 +17,9 @@ from tilth.core import lineage, parameters
 from tilth.core.finding import Finding
 from tilth.core.plan import RowPlan
 from tilth.core.plan import apply as carry_out
+from tilth.core.sampling import give_rows, rows_added, sampler_tags
 from tilth.core.schema import conform, read_type, schema_of
-from tilth.errors import DataError, StageError, TilthError, TilthWarning
+from tilth.errors import DataError, StageError, TilthError
 from tilth.statistics import Statistics
 from tilth.table import KINDS, ROW, Container, Selector, Table, select
 
@@ -233,13 +233,29 @@ class ColumnStage(Stage):
         return tags
 
 
-class RowStage(Stage):
-    """Change which rows there are, their weights or labels: on training rows only.
+class PlanningStage(Stage):
+    """Carry what acts on training rows by a plan: a row stage, and a batch stage that is to make rows.
 
-    An author writes `plan`. There is no ``transform``: rows to predict cannot reach a row stage.
+    Attributes
+    ----------
+    needs_target : bool
+        The rows must have labels.
+    shifts_prior : bool
+        The stage changes how frequent classes are; a model's probabilities are corrected for that, unless
+        its parameter ``correct_prior`` is False.
+    sampling_strategy_ : dict of class to int
+        After `fit` or `fit_resample`: the rows added of each class, negative where dropped; for stages that
+        need a target of classes. imbalanced-learn's tools ask for it, and for `sample_indices_`.
     """
 
+    sampling_strategy_: dict[Any, int]
     needs_target: ClassVar[bool] = False
+    shifts_prior: ClassVar[bool] = False
+
+    @property
+    def on_rows(self) -> bool:
+        """Tell whether it acts on rows, once, or on batches."""
+        return True
 
     def plan(self, table: Table) -> RowPlan:
         """Say what should be done to the rows of `table`, without doing it."""
@@ -254,17 +270,27 @@ class RowStage(Stage):
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
         """Make the plan and report; nothing is changed (a dry run). The plan is in ``plan_``."""
+        self._planned(X, y, sample_weight, groups)
+        return self
+
+    def _planned(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Table:
         table = self._enter(X, y, reset=True, sample_weight=sample_weight, groups=groups)
         self.plan_ = self.fit_table(table)
-        return self
+        added = rows_added(table, self.plan_) if self.needs_target else None
+        if added is not None:
+            self.sampling_strategy_ = added
+        elif hasattr(self, "sampling_strategy_"):
+            del self.sampling_strategy_
+        return table
 
     def fit_resample(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
         """Return the training rows as the stage leaves them.
 
         Parameters
         ----------
-        X : frame or array of shape (n_rows, n_columns)
+        X : frame, array or list of shape (n_rows, n_columns)
         y, sample_weight, groups : array of shape (n_rows,), optional
+            The target may also be one-hot: its classes are then the numbers of its columns.
 
         Returns
         -------
@@ -272,35 +298,91 @@ class RowStage(Stage):
         sample_weight, groups : each only if it was passed
             For a `Table`, the table as a whole comes back.
         """
-        table = self._enter(X, y, reset=True, sample_weight=sample_weight, groups=groups)
-        self.plan_ = self.fit_table(table)
+        table = self._planned(X, y, sample_weight, groups)
         after = carry_out(self.plan_, table, self.key, seed=int(getattr(self, "random_state", 0)))
         lineage.remember(table, after, self.key)
         if isinstance(X, Table):
             return after
-        return give_rows(after, self.plan_.sources, (), y=y, sample_weight=sample_weight, groups=groups)
+        return give_rows(after, self.plan_.sources, (), X, y=y, sample_weight=sample_weight, groups=groups)
+
+    @property
+    def sample_indices_(self) -> np.ndarray:
+        """Return the source position of each row that came out; there is none where rows were made anew."""
+        if self.plan_.fresh is not None:
+            raise AttributeError(f"{self.key}: made rows anew, which have no place among those that came in.")
+        return self.plan_.sources
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Name the columns that `fit_resample` returns: those that came in."""
+        check_is_fitted(self, "schema_")
+        names = list(self.schema_)
+        if input_features is not None and list(input_features) != names:
+            if hasattr(self, "feature_names_in_"):
+                raise ValueError(
+                    f"input_features is not equal to feature_names_in_ of this {type(self).__name__}."
+                )
+            if len(input_features) != len(names):
+                raise ValueError(
+                    f"input_features should have length equal to the number of features ({len(names)}), "
+                    f"got {len(input_features)}."
+                )
+            names = list(map(str, input_features))
+        return np.array(names, dtype=object)
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
+        tags = sampler_tags(super().__sklearn_tags__(), getattr(self, "plan_", None))
         tags.target_tags.required = self.needs_target
         return tags
 
 
-class BatchStage(Stage):
-    """Change batches of training rows, every epoch anew; called by the loader, on its device."""
+class RowStage(PlanningStage):
+    """Change which rows there are, their weights or labels: on training rows only.
 
-    def fit_table(self, table: Table) -> Self:
-        """Resolve the columns; a batch stage learns nothing else unless it says so."""
-        self._begin(table)
-        return self
+    An author writes `plan`. There is no ``transform``: rows to predict cannot reach a row stage.
+    """
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Resolve the columns of `X`."""
-        return self.fit_table(self._enter(X, y, reset=True))
 
-    def augment(self, batch: Any, generator: Any) -> Any:
-        """Return the changed batch; all randomness comes from `generator`."""
-        return batch
+class DecisionStage(RowStage):
+    """Leave rows as they are, and choose which class a model's probabilities are to decide for.
+
+    An author writes `learn_decision` and `decide`. The pipeline and the bench ask them for the model that
+    follows: they learn from probabilities for training rows that the model was not fitted on.
+
+    Attributes
+    ----------
+    folds : int
+        Into so many parts the training rows are cut to get such probabilities.
+    random_state : int
+        Seed of the parts.
+    """
+
+    needs_target: ClassVar[bool] = True
+    folds: int
+    random_state: int
+
+    @property
+    def decided(self) -> bool:
+        """Tell whether it has learned how to decide."""
+        raise NotImplementedError
+
+    def learn_decision(
+        self, truth: np.ndarray, probabilities: np.ndarray, weight: np.ndarray, classes: Sequence[str]
+    ) -> None:
+        """Learn how to decide.
+
+        Parameters
+        ----------
+        truth : ndarray of shape (n_rows,), int
+            Places in `classes`.
+        probabilities : ndarray of shape (n_rows, n_classes)
+        weight : ndarray of shape (n_rows,)
+        classes : sequence of str
+        """
+        raise NotImplementedError
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the place of the class that is decided for, shape (n_rows,)."""
+        raise NotImplementedError
 
 
 def output(stage: Any, container: Container) -> Container:
@@ -310,33 +392,3 @@ def output(stage: Any, container: Container) -> Container:
         or sklearn.get_config()["transform_output"]
     )
     return container if asked == "default" else container.to(asked)
-
-
-def give_rows(table: Table, rows: np.ndarray | None, touched: Any, **given: Any) -> Any:
-    """Return (X, y) and whichever of weight and groups was passed, each in the container it came in."""
-    X = table.container.restore(table.frame.select(table.features), touched=touched, rows=rows)
-    out = [X]
-    for name, role in (("sample_weight", "weight"), ("groups", "group")):
-        if getattr(table.roles, role) is not None and given.get(name) is None:
-            warnings.warn(
-                f"The stages gave rows a {role}, and (X, y) has no place for it. "
-                f"Pass {name}=, or a tilth.Table, and the {role}s come back too.",
-                TilthWarning,
-                stacklevel=3,
-            )
-    for name, role in (("y", "target"), ("sample_weight", "weight"), ("groups", "group")):
-        if name == "y" or given.get(name) is not None:
-            column, like = table.role(role), given.get(name)
-            out.append(None if column is None else give_column(column, like, rows))
-    return tuple(out)
-
-
-def give_column(column: pl.Series, like: Any, rows: np.ndarray | None) -> Any:
-    """Return one role in the container that the user passed it in."""
-    module = type(like).__module__.partition(".")[0]
-    form = {"pandas": "pandas", "polars": "polars", "pyarrow": "arrow"}.get(module, "numpy")
-    out = Container(form).restore_column(column, like)  # type: ignore[arg-type]
-    if form == "pandas" and (rows is None or not (rows < 0).any()):
-        out.index = like.index if rows is None else like.index.take(rows)
-        out.name = like.name
-    return out

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tilth.bundles import read
-from tilth.core import Ledger
+from tilth.core import DecisionStage, Ledger, Stage
 from tilth.core.lineage import Learned
 from tilth.errors import BundleError
+from tilth.pipeline.deciding import Decisions
 from tilth.pipeline.pipeline import Pipeline
 from tilth.table import Roles
 
@@ -34,9 +35,18 @@ def load(folder: str | Path) -> Pipeline:
     pipe.roles_ = Roles(**facts["roles"])
     pipe.model_ = bundle.model
     pipe.ledger_ = bundle.ledger or Ledger()
+    pipe.decisions_ = _decisions(stages, facts.get("prior", {}))
     pipe.learned_ = _learned(facts.get("learned"))
     pipe.findings_ = [finding for _, stage in stages for finding in stage.findings_]
     return pipe
+
+
+def _decisions(stages: list[tuple[str, Stage]], prior: Any) -> Decisions:
+    """Return what the pipeline decides by; a bundle of an older version tells of no prior."""
+    if not (isinstance(prior, dict) and all(isinstance(factor, float) for factor in prior.values())):
+        raise BundleError(f"The bundle is damaged: what it says of class frequencies is {prior!r}.")
+    deciding = [stage for _, stage in stages if isinstance(stage, DecisionStage) and stage.decided]
+    return Decisions(prior, deciding[-1] if deciding else None)
 
 
 def _learned(told: Any) -> Learned | None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -14,25 +12,22 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from tilth.bundles import Bundle, Step, write
-from tilth.core import Stage, apply, conform, fit, fused, lineage, replay, schema_of
+from tilth.core import Stage, apply, conform, fit, fused, lineage, schema_of
+from tilth.core.sampling import give_rows
 from tilth.core.schema import read_type
-from tilth.core.stage import BatchStage, RowStage, give_rows, output
+from tilth.core.stage import RowStage, output
 from tilth.errors import DataError, StageError, UnknownName, listed
-from tilth.pipeline.model import fit_model, inputs, needs_numbers
-from tilth.pipeline.steps import Steps
-from tilth.recipes import Recipe
+from tilth.pipeline.deciding import Decisions, decisions_of
+from tilth.pipeline.leaving import Leaving
+from tilth.pipeline.model import fit_model, inputs
 from tilth.table import ROW, Table
-
-if TYPE_CHECKING:
-    from tilth.loaders import TableDataset, TableLoader
 
 
 def _ends_in(method: str) -> Callable[[Any], bool]:
     return lambda self: hasattr(getattr(self, "model_", self.model), method)
 
 
-class Pipeline(Steps):
+class Pipeline(Leaving):
     """Prepare rows by stages, and fit a model on what they leave.
 
     Column stages act on training rows and on new rows alike. Row stages act on training rows only:
@@ -56,6 +51,9 @@ class Pipeline(Steps):
         What was done to every training row and every column.
     findings_ : list of Finding
         What the stages saw while they learned.
+    decisions_ : Decisions
+        What stands between the model and what the pipeline says: the class frequencies there were before
+        stages changed them, and the stage that chose a threshold.
     learned_ : Learned or None
         Hashes of the rows that were fitted on, so that the bench can refuse to test on them; None if an
         older version of Tilth saved the pipeline.
@@ -73,7 +71,7 @@ class Pipeline(Steps):
     def __init__(self, steps: Sequence[Any]) -> None:
         super().__init__(steps)
 
-    learned_: lineage.Learned | None
+    feature_names_in_: np.ndarray
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -93,7 +91,7 @@ class Pipeline(Steps):
             part._know(self.schema_, [(n, s) for n, s in self.stages_ if n in names])
             part.model_ = self.model_ if part.model is not None else None
             part.ledger_, part.findings_ = self.ledger_, self.findings_
-            part.learned_ = self.learned_
+            part.learned_, part.decisions_ = self.learned_, self.decisions_
         return part
 
     # Fitting
@@ -133,7 +131,9 @@ class Pipeline(Steps):
         lineage.remember(table, done.table, self._in_words)
         if isinstance(X, Table):
             return done.table
-        return give_rows(done.table, done.rows, done.touched, y=y, sample_weight=sample_weight, groups=groups)
+        return give_rows(
+            done.table, done.rows, done.touched, X, y=y, sample_weight=sample_weight, groups=groups
+        )
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, progress: Any = None) -> Any:
         table = Table.of(X, y, sample_weight=sample_weight, groups=groups)
@@ -148,20 +148,22 @@ class Pipeline(Steps):
             )
         named = [(name, clone(stage)) for name, stage in self.stages_named()]
         done = fit(named, table, progress)
-        for attribute in ("feature_names_in_", "classes_"):
-            if hasattr(self, attribute):
-                delattr(self, attribute)
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         self._know(schema_of(table), named)
         if table.container.form != "numpy":
             self.feature_names_in_ = np.array(table.features, dtype=object)
         self.roles_ = table.roles
         self.ledger_, self.findings_ = done.ledger, done.findings
         self.learned_ = lineage.Learned.of(table)
-        self.model_ = None
+        self.model_, self.decisions_ = None, Decisions(done.prior)
         if self.model is not None:
             if progress is not None:
                 progress(self.named_steps()[-1][0])
             self.model_ = fit_model(clone(self.model), done.table)
+            self.decisions_ = decisions_of(named, done.prior, self.model, self.model_, table)
+            # What a stage that decides saw, it saw after the stages were fitted.
+            self.findings_ = [f for _, stage in named for f in stage.findings_]
         return table, done
 
     def _know(self, schema: dict[str, str], stages: list[tuple[str, Stage]]) -> None:
@@ -220,18 +222,25 @@ class Pipeline(Steps):
 
     @available_if(_ends_in("predict"))
     def predict(self, X: Any) -> np.ndarray:
-        """Predict one value per row of `X`."""
-        return self.model_.predict(self._inputs(X))
+        """Predict one value per row of `X`, by the threshold of a stage that chose one."""
+        return self.decisions_.predict(self.model_, self._inputs(X))
 
     @available_if(_ends_in("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict class probabilities, shape (n_rows, n_classes)."""
-        return self.model_.predict_proba(self._inputs(X))
+        """Predict class probabilities, shape (n_rows, n_classes).
+
+        Where stages drew or weighted classes, at the frequencies that classes had before, unless the stage's
+        ``correct_prior`` is False. `predict` is not touched by that: it decides as the model does.
+        """
+        return self.decisions_.probabilities(self.model_, self._inputs(X))
 
     @available_if(_ends_in("predict_log_proba"))
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict logarithms of class probabilities, shape (n_rows, n_classes)."""
-        return self.model_.predict_log_proba(self._inputs(X))
+        if not self.decisions_.prior:
+            return self.model_.predict_log_proba(self._inputs(X))
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     @available_if(_ends_in("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
@@ -240,8 +249,12 @@ class Pipeline(Steps):
 
     @available_if(_ends_in("score"))
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the model's own score on rows that no row stage touches."""
+        """Return the model's own score on rows that no row stage touches; of decisions, their accuracy."""
         more = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if self.decisions_.stage is not None:
+            from sklearn.metrics import accuracy_score
+
+            return float(accuracy_score(y, self.predict(X), **more))
         return float(self.model_.score(self._inputs(X), y, **more))
 
     @property
@@ -299,112 +312,6 @@ class Pipeline(Steps):
         return pl.DataFrame(
             told, schema=dict.fromkeys(("stage", "column", "before", "after"), pl.String), orient="row"
         )
-
-    # Leaving memory
-
-    def loader(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        sample_weight: Any = None,
-        groups: Any = None,
-        training: bool = True,
-        augment: Any = (),
-        **options: Any,
-    ) -> TableLoader:
-        """Feed prepared rows to a training loop.
-
-        Parameters
-        ----------
-        X, y, sample_weight, groups
-            Rows; with `training`, those that were given to `fit`.
-        training : bool
-            True: rows, labels and weights as the row stages left them, shuffled anew each epoch,
-            augmented by the pipeline's batch stages. False: all rows as they come.
-        augment : BatchStage or sequence of BatchStage
-            Further batch stages; they learn from the prepared rows.
-        **options
-            As in `tilth.loaders.TableLoader`: batch_size, device, random_state ...
-
-        Raises
-        ------
-        DataError
-            If a column is no number (the stage that would make it one is named), or the rows are
-            not those of `fit`.
-        """
-        from tilth.loaders import TableLoader
-
-        table = self._rows(X, y, sample_weight, groups, training)
-        extra = [augment] if isinstance(augment, BatchStage) else list(augment)
-        batch_stages: list[Any] = []
-        if training:
-            own = [clone(stage) for _, stage in self.stages_ if isinstance(stage, BatchStage)]
-            batch_stages = [s.fit_table(table) if isinstance(s, BatchStage) else s for s in [*own, *extra]]
-        told: dict[str, Any] = {"shuffle": training, "augment": batch_stages} | options
-        return TableLoader(table.X(), table.y, weight=table.role("weight"), **told)
-
-    def dataset(
-        self, X: Any, y: Any = None, *, sample_weight: Any = None, groups: Any = None, training: bool = True
-    ) -> TableDataset:
-        """Return prepared rows as a map-style dataset, for those who bring their own DataLoader."""
-        from tilth.loaders import TableDataset
-
-        table = self._rows(X, y, sample_weight, groups, training)
-        return TableDataset(table.X(), table.y, weight=table.role("weight"))
-
-    def _rows(self, X: Any, y: Any, sample_weight: Any, groups: Any, training: bool) -> Table:
-        check_is_fitted(self)
-        table = Table.of(X, y, sample_weight=sample_weight, groups=groups)
-        table = conform(table, self.schema_, "Pipeline")
-        if training:
-            table = replay(self.stages_, table, self.ledger_)
-        else:
-            table = table.with_frame(apply(self.stages_, table.frame))
-        table = table.collect()
-        needs_numbers(table.X(), "A loader")
-        return table
-
-    def to_recipe(self, **sections: Any) -> Recipe:
-        """Return the recipe of the stages; the model is not part of it.
-
-        Once the pipeline is fitted, a stage that chose among others is written as the one it chose.
-
-        Parameters
-        ----------
-        **sections
-            The other sections: data, loader, bench, output.
-        """
-        came_to = {n: made for n, s in getattr(self, "stages_", ()) if (made := s.concrete()) is not s}
-        return Recipe.of([(n, came_to.get(n, s)) for n, s in self.stages_named()], **sections)
-
-    @classmethod
-    def from_recipe(cls, recipe: Recipe | str | Path) -> Pipeline:
-        """Build the pipeline of a recipe, or of a recipe file."""
-        recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
-        return cls(recipe.build())
-
-    def save(self, folder: str | Path) -> Path:
-        """Save the fitted pipeline to a folder, without pickle; an older bundle there is replaced.
-
-        Raises
-        ------
-        BundleError
-            If the folder holds something else, or a part cannot be saved without running code.
-        """
-        check_is_fitted(self)
-        steps = [Step.of(name, stage) for name, stage in self.stages_]
-        facts = {
-            "schema": self.schema_,
-            "roles": self.roles_.named(),
-            "names": hasattr(self, "feature_names_in_"),
-            "model_name": self.named_steps()[-1][0] if self.model_ is not None else None,
-            "learned": self.learned_ and asdict(self.learned_),
-        }
-        recipe = (
-            self.to_recipe().to_yaml() if all(getattr(s, "recipe", True) for _, s in self.stages_) else ""
-        )
-        return write(Bundle(recipe, steps, self.model_, facts, self.ledger_), Path(folder))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

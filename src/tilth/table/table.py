@@ -14,6 +14,7 @@ from tilth.errors import ColumnError, DataError, listed
 from tilth.statistics import key_of
 from tilth.table.container import Container, enter, enter_column, free_name, rows_agree
 from tilth.table.kinds import Kind, kind_of
+from tilth.table.target import one_column
 
 ROW = "__row__"
 """The hidden column of row ids: unsigned 64-bit, unique, stable however the rows are partitioned."""
@@ -134,7 +135,7 @@ class Table:
         for role, values in given.items():
             if values is None:
                 continue
-            column = enter_column(values, role)
+            column = enter_column(one_column(values) if role == "target" else values, role)
             rows_agree(frame, column, role)
             if role == "weight":
                 _check_weights(column)
