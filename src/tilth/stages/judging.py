@@ -293,7 +293,7 @@ def out_of_fold(
 
     jobs = n_jobs or (-1 if inputs.height * inputs.width * len(held) > WORTH_A_PROCESS else 1)
     asked = (
-        delayed(_answers)(
+        delayed(answers_of)(
             inputs.filter(~out),
             target[~out],
             None if weight is None else weight[~out],
@@ -316,7 +316,7 @@ def out_of_fold(
     return answers
 
 
-def _answers(
+def answers_of(
     seen: pl.DataFrame,
     known: NDArray[Any],
     weight: NDArray[np.float64] | None,
