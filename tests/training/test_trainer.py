@@ -275,3 +275,15 @@ def test_training_rows_are_corrupted_anew_and_validation_rows_once():
     output = runs[0].predict(aside * kept)
     best = min(epoch.validation_loss for epoch in runs[0].history_)
     assert loss(output, torch.cat([aside, 1 - kept], dim=1)).mean().item() == pytest.approx(best, rel=1e-5)
+
+
+def test_shares_of_classes_are_learned_as_codes_are():
+    X, y = torch.randn(300, 4, generator=torch.Generator().manual_seed(0)), torch.arange(300) % 3
+    shares = nn.functional.one_hot(y, 3).float()
+    other = shares.roll(1, 0)
+    torch.testing.assert_close(cross_entropy(X[:, :3], shares), cross_entropy(X[:, :3], y))
+    mixed = 0.3 * cross_entropy(X[:, :3], shares) + 0.7 * cross_entropy(X[:, :3], other)
+    torch.testing.assert_close(cross_entropy(X[:, :3], 0.3 * shares + 0.7 * other), mixed)
+    X[:, 0] = y
+    fitted = Trainer(mlp(4, 3), "cross_entropy", max_epochs=60, device="cpu", patience=60).fit(X, shares)
+    assert (fitted.predict(X).argmax(1) == y).float().mean() > 0.9

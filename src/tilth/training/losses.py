@@ -10,14 +10,14 @@ from torch.nn import functional
 
 
 def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    """Return minus the log-likelihood of each row's class.
+    """Return minus the log-likelihood of each row's class, or its mean over the shares of classes.
 
     Parameters
     ----------
     output : Tensor of shape (n_rows, n_classes)
         Logits.
-    target : Tensor of shape (n_rows,), int64
-        Class codes from 0.
+    target : Tensor of shape (n_rows,), int64, or (n_rows, n_classes), float32
+        Class codes from 0; or shares of the classes, as `augment.mixup` makes them.
 
     Returns
     -------

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy import stats
 from sklearn.base import clone
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -151,3 +152,37 @@ def test_a_clone_has_learned_nothing_and_a_new_share_takes_effect(frame: pl.Data
     (small,) = stage.augment((X,), seeded())
     (large,) = stage.set_params(share=1.0).augment((X,), seeded())
     torch.testing.assert_close(large, small * 10)
+
+
+# As rows
+
+
+def test_rows_that_are_made_have_the_noise_of_each_column(frame: pl.DataFrame) -> None:
+    frame = frame.with_columns(city=pl.Series(["Oslo", "Rome"] * (N // 2)))
+    stage = AugmentJitter(share=0.3, expand=1.5)
+    X, y = stage.fit_resample(frame, np.arange(N) % 2)
+    made, plan = X[N:], stage.plan_
+    assert len(made) == 1.5 * N
+    before = frame[plan.parents[:, 0]]
+    assert made.select("flag", "same", "city").equals(before.select("flag", "same", "city"))
+    assert made.schema == frame.schema
+    assert y[N:].tolist() == (plan.parents[:, 0] % 2).tolist()
+    for name in ("small", "large"):
+        noise = (made[name] - before[name]).to_numpy()
+        expected = 0.3 * frame[name].std(ddof=0)
+        assert noise.std() == pytest.approx(expected, rel=0.04)
+        assert stats.kstest(noise / expected, "norm").pvalue > 1e-3
+    assert (made["whole"] != before["whole"]).any()
+    assert made["whole"].is_between(0, 49).all()
+
+
+def test_each_row_of_the_same_row_and_each_seed_has_noise_of_its_own(frame: pl.DataFrame) -> None:
+    one, two = (AugmentJitter(expand=2, random_state=s).fit(frame).plan_.fresh["small"] for s in (0, 1))
+    assert one.n_unique() == 2 * N
+    assert not (one == two).any()
+
+
+def test_missing_and_infinite_cells_of_made_rows_stay(frame: pl.DataFrame) -> None:
+    gaps = frame.with_columns(small=pl.when(pl.int_range(pl.len()) % 3 > 0).then("small"))
+    out, _ = AugmentJitter(expand=1).fit_resample(gaps, np.zeros(N))
+    assert out["small"].null_count() == 2 * gaps["small"].null_count()

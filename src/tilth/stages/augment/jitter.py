@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import polars as pl
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
-from tilth.core.stage import BatchStage, Selection
-from tilth.errors import DataError, StageError
+from tilth.core.plan import RowPlan
+from tilth.core.stage import Selection
+from tilth.errors import DataError
+from tilth.stages.batches import Augmentation
+from tilth.stages.expanding import Making
+from tilth.stages.made_rows import shifted
 from tilth.statistics import Statistics
 from tilth.table import ROW, Table
 
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class AugmentJitter(BatchStage):
+class AugmentJitter(Augmentation):
     """Add Gaussian noise to numeric features, anew in every batch, in proportion to their spread.
 
     Learns
@@ -26,13 +30,14 @@ class AugmentJitter(BatchStage):
         on the very columns that the batches are made of, in their order.
     Training
         Every cell gets its own draw. Labels, weights, missing cells and the columns of two values (flags,
-        one-hot levels) or of one stay as they are.
+        one-hot levels) or of one stay as they are. With `expand`, rows are copied with noise, once; whole
+        numbers are rounded and stay in their column's range, and numbers that are only ever 0 or 1 stay.
     Weights
         Ignored: the spread describes the values, not how much a row counts.
     Cost
         One draw and one addition per cell, on the batch's device.
     Scaling
-        Exact for any partition, to rounding (Chan's merge).
+        Exact for any partition, to rounding (Chan's merge); with `expand` it needs all rows.
 
     Parameters
     ----------
@@ -41,6 +46,10 @@ class AugmentJitter(BatchStage):
     on : selection, optional
         The columns; by default all numeric ones of more than two values. Columns named here get noise
         even if they hold two values.
+    expand : float, >= 0
+        Above 0, add so many rows per row to the training table, once, instead of changing batches.
+    random_state : int
+        Seed of the rows that `expand` makes; batches are drawn by the loader's.
 
     Raises
         DataError : a column holds infinity.
@@ -60,19 +69,29 @@ class AugmentJitter(BatchStage):
     """
 
     handles: ClassVar = ("numeric",)
+    floating: ClassVar = True
 
-    def __init__(self, *, share: Annotated[float, Gt(0)] = 0.1, on: Selection = None) -> None:
+    def __init__(
+        self,
+        *,
+        share: Annotated[float, Gt(0)] = 0.1,
+        on: Selection = None,
+        expand: Annotated[float, Ge(0)] = 0,
+        random_state: int = 0,
+    ) -> None:
         self.share = share
         self.on = on
+        self.expand = expand
+        self.random_state = random_state
 
     @classmethod
     def examples(cls) -> list[dict[str, Any]]:
         """List parameter sets that walk every path."""
-        return [{}, {"share": 0.5}]
+        return [{}, {"share": 0.5}, {"expand": 1}, {"expand": 0.5, "on": "numeric", "random_state": 3}]
 
-    def fit_table(self, table: Table) -> Self:
+    def learn(self, table: Table) -> None:
         """Learn each column's spread, and its place in a batch."""
-        super().fit_table(table)
+        super().learn(table)
         statistics = Statistics([table.frame], ROW)
         moments = statistics.moments(self.columns_)
         spoiled = [c for c, m in zip(self.columns_, moments.mean, strict=True) if not np.isfinite(m)]
@@ -84,12 +103,6 @@ class AugmentJitter(BatchStage):
         spread = dict(zip(self.columns_, np.nan_to_num(moments.std()).tolist(), strict=True))
         flags = self._flags(table) if self.on is None else set()
         self.spread_ = {c: s for c, s in spread.items() if s > 0 and c not in flags}
-        starts = np.concatenate([[0], np.cumsum([_width(table, c) for c in table.features])])
-        places = dict(zip(table.features, starts.tolist(), strict=False))
-        self.places_ = [places[c] for c in self.spread_]
-        self.width_ = int(starts[-1])
-        self.__dict__.pop("_held", None)
-        return self
 
     def _flags(self, table: Table) -> set[str]:
         if not self.columns_:
@@ -116,43 +129,31 @@ class AugmentJitter(BatchStage):
         """
         import torch
 
-        X, *rest = batch
-        if X.ndim != 2 or X.shape[1] != self.width_:
-            raise StageError(
-                f"augment.jitter: was fitted on {self.width_} columns, but the batch has the shape "
-                f"{tuple(X.shape)}. Fit it on the columns the batches are made of."
-            )
-        if not X.is_floating_point():
-            raise StageError(
-                f"augment.jitter: the batch holds {X.dtype}; noise needs floating-point numbers."
-            )
-        if not self.places_:
-            return batch
-        places, scale = self._on(X)
-        shape = (len(X), len(self.places_))
+        X = self.enter(batch)
+        if not self.spread_:
+            return tuple(batch)
+        places = self.held(X, "places", lambda: [self.places_[c] for c in self.spread_])
+        scale = self.held(X, (X.dtype, self.share), self._levels).to(X.dtype)
+        shape = (len(X), len(places))
         noise = torch.randn(shape, generator=generator, device=X.device, dtype=X.dtype).mul_(scale)
-        return (X.index_add(1, places, noise), *rest)
+        return (X.index_add(1, places, noise), *batch[1:])
 
-    def _on(self, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return places and noise levels on the batch's device: copied there once, not once per batch."""
-        import torch
+    def _levels(self) -> list[float]:
+        return [self.share * s for s in self.spread_.values()]
 
-        held: dict[Any, tuple[torch.Tensor, torch.Tensor]] = self.__dict__.setdefault("_held", {})
-        key = (X.device, X.dtype, self.share)
-        if key not in held:
-            levels = [self.share * s for s in self.spread_.values()]
-            held[key] = (
-                torch.tensor(self.places_, device=X.device),
-                torch.tensor(levels, device=X.device, dtype=X.dtype),
-            )
-        return held[key]
+    def plan(self, table: Table) -> RowPlan:
+        """Say which rows are made, and with which noise."""
+        if not self.columns_:
+            return RowPlan.keep_all(table.height)
+        making = Making.of(self, table, self.expand, labeled=False, by_class=False)
+        number = {name: 2 * place for place, name in enumerate(self.spread_)}
 
+        def noise(name: str) -> np.ndarray:
+            # Box and Muller's transform of two uniform draws.
+            size, angle = making.draw(number[name]), 2 * np.pi * making.draw(number[name] + 1)
+            return self.share * self.spread_[name] * np.sqrt(-2 * np.log1p(-size)) * np.cos(angle)
 
-def _width(table: Table, name: str) -> int:
-    """Return how many columns of a batch a column becomes: a vector, as many as it is wide."""
-    dtype = table.schema[name]
-    if isinstance(dtype, pl.Array):
-        return int(dtype.size)
-    if isinstance(dtype, pl.List):
-        return int(table.frame.select(pl.col(name).list.len().max()).collect().item() or 0)
-    return 1
+        fresh = shifted(making.table.X(), list(number), making.rows, noise)
+        one = np.ones((len(making.rows), 1))
+        why = "copied with noise added"
+        return making.plan(fresh, making.rows[:, None], one, mix_labels=False, why=why)
