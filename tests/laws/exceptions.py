@@ -14,7 +14,14 @@ COMPLETE: dict[str, str] = {}
 
 # key -> why its target is of numbers (the laws then run over such rows).
 NUMBERS: dict[str, str] = {
+    "balance.regression": "it treats rare values of numbers; classes are refused",
     "labels.regression": "it judges numbers; classes are refused",
+}
+
+# key -> why most of its rows have no label (the laws then run over such rows).
+UNLABELED: dict[str, str] = {
+    "labels.ask": "it names rows without a label",
+    "labels.pseudo": "it labels rows without a label",
 }
 
 # key -> why its first example stands for the others where a law runs over many tables.

@@ -23,7 +23,14 @@ SHOWN_ROWS = 100
 """Rows by which the columns that come out are learned."""
 
 
-def adapt(obj: Any, on: Selection = None, name: str | None = None, *, action: Action = "drop") -> Stage:
+def adapt(
+    obj: Any,
+    on: Selection = None,
+    name: str | None = None,
+    *,
+    action: Action = "drop",
+    correct_prior: bool = True,
+) -> Stage:
     """Return a stage that does what `obj` does.
 
     Parameters
@@ -38,6 +45,8 @@ def adapt(obj: Any, on: Selection = None, name: str | None = None, *, action: Ac
         What messages and the ledger call it; by default the name of its class or function.
     action : {'drop', 'weight', 'report'}
         What is done with the outliers of a detector.
+    correct_prior : bool
+        Whether a model's probabilities are turned back to the class frequencies before a sampler.
 
     Raises
     ------
@@ -61,7 +70,7 @@ def adapt(obj: Any, on: Selection = None, name: str | None = None, *, action: Ac
         raise StageError(f"adapt: {obj.__name__} is a class; pass an instance, such as {obj.__name__}().")
     # What is frozen passes rows through as it was fitted; its fit_resample would fit it anew.
     if hasattr(obj, "fit_resample") and not isinstance(obj, FrozenEstimator):
-        return AdaptSampler(obj, on=on, name=name)
+        return AdaptSampler(obj, on=on, name=name, correct_prior=correct_prior)
     if foreign.detects(obj):
         return AdaptDetector(obj, on=on, name=name, action=action)
     if hasattr(obj, "fit") and (hasattr(obj, "transform") or hasattr(obj, "fit_transform")):

@@ -13,6 +13,7 @@ from tilth.errors import StageError, listed
 from tilth.stages import foreign
 from tilth.stages.detecting import Action, Detector, decide, rarity
 from tilth.stages.foreign import Form
+from tilth.stages.found_parents import made_of, neighbors_of
 from tilth.stages.reading import Reading
 from tilth.statistics import Statistics
 from tilth.table import ROW, Table, kind_of
@@ -27,14 +28,18 @@ class AdaptSampler(RowStage):
         The labeled rows go through ``fit_resample``. Where the sampler tells which rows it took
         (``sample_indices_``), these are dropped and repeated with all their roles; otherwise rows
         that come out as they went in are found again by their content. All others are rows made
-        anew, of which the parents are not known: they have no group, and their weight is the mean.
-        Rows without a label are left alone.
+        anew, whose parents are found: the two rows of its class on whose line a made row lies, within
+        the rounding of its numbers (two of any class, if none of its own do), or else the nearest row of
+        its class. A made row has the mix of their weights, and their group if they agree. Rows without
+        a label are left alone.
     Weights
         Kept with their rows; the sampler does not see them.
     Cost
-        That of the sampler, and one join by content.
+        That of the sampler, one join by content, and for made rows a search for their nearest rows.
     Scaling
         Needs all rows in one place. Depends on the order of the rows as far as the sampler does.
+
+    Changing how frequent classes are shifts a model's probabilities; `correct_prior` turns them back.
 
     Parameters
     ----------
@@ -48,9 +53,13 @@ class AdaptSampler(RowStage):
         Seed of every ``random_state`` of the sampler that is None.
     name : str, optional
         What messages and the ledger call it.
+    correct_prior : bool
+        Let the pipeline and the bench turn a model's probabilities back to the class frequencies there were
+        before (Saerens et al. 2002, equation 2.4).
 
     Raises
         DataError : a column is no number or misses cells, and the sampler takes neither.
+            A made row has parents of different groups.
         StageError : rows were made, and some features were withheld by `on`.
 
     Source
@@ -67,6 +76,7 @@ class AdaptSampler(RowStage):
     """
 
     needs_target: ClassVar = True
+    shifts_prior: ClassVar = True
     scaling: ClassVar = "local"
     recipe: ClassVar = False
     key = property(lambda self: foreign.key_of(self.name, self.estimator))
@@ -79,12 +89,14 @@ class AdaptSampler(RowStage):
         form: Form = "pandas",
         random_state: int = 0,
         name: str | None = None,
+        correct_prior: bool = True,
     ) -> None:
         self.estimator = estimator
         self.on = on
         self.form = form
         self.random_state = random_state
         self.name = name
+        self.correct_prior = correct_prior
 
     def plan(self, table: Table) -> RowPlan:
         """Let the sampler do its work, and say which rows it took and which it made."""
@@ -97,13 +109,14 @@ class AdaptSampler(RowStage):
         sampler = foreign.unfitted(self.estimator, self.random_state)
         given = source.select(self.columns_)
         foreign.needs_numbers(given, sampler, self.key)
-        X, y = foreign.called(
-            self.key,
-            sampler.fit_resample,
-            foreign.given_as(given, self.form),
-            foreign.labels_of(source[target]),
-        )
-        made = foreign.frame_of(X, lambda _: self.columns_).with_columns(pl.Series(target, np.asarray(y)))
+        labels = foreign.labels_of(source[target])
+        levels = None
+        if labels.dtype == object and not foreign.names_classes(sampler):
+            # Some samplers only take numbers; codes in the order of the names lead to the same rows.
+            levels, labels = np.unique(labels.astype(str), return_inverse=True)
+        X, y = foreign.called(self.key, sampler.fit_resample, foreign.given_as(given, self.form), labels)
+        y = np.asarray(y) if levels is None else levels[np.asarray(y)].astype(object)
+        made = foreign.frame_of(X, lambda _: self.columns_).with_columns(pl.Series(target, y))
         made = made.select(foreign.restored(made, frame.schema))
         known = getattr(sampler, "sample_indices_", None)
         places = foreign.found_again(source, made) if known is None else np.asarray(known, dtype=np.int64)
@@ -127,8 +140,12 @@ class AdaptSampler(RowStage):
         reason = np.where(times == 1, "", f"{type(sampler).__name__}").astype(object)
         if not fresh.any():
             return RowPlan(times, reason=reason)
-        parents = None if known is None else labeled[np.asarray(known)[fresh]].reshape(-1, 1)
-        return RowPlan(times, reason=reason, fresh=made.filter(fresh), parents=parents)
+        rows = made.filter(fresh)
+        if known is None:
+            parents, shares = made_of(rows, source, target, neighbors_of(sampler), self.key)
+        else:
+            parents, shares = np.asarray(known)[fresh].reshape(-1, 1), np.ones((rows.height, 1))
+        return RowPlan(times, reason=reason, fresh=rows, parents=labeled[parents], shares=shares)
 
 
 class AdaptDetector(RowStage):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tilth.errors import DataError
+from tilth.core.stage import Stage
+from tilth.errors import DataError, listed
 from tilth.table import kind_of
 
 MOST_CLASSES = 20
@@ -66,6 +67,47 @@ class Classes:
         else:
             codes = pl.repeat(None, len(column), dtype=pl.Int64, eager=True)
         return cls(levels.cast(target.dtype), codes.fill_null(-1).to_numpy())
+
+
+def place_of(name: object, names: list[str], where: str) -> int:
+    """Return which class a name means.
+
+    Parameters
+    ----------
+    name : str, int or bool
+        Compared as text; a boolean is also written small.
+    names : list of str
+        Those of the classes.
+    where : str
+        The stage and parameter, for the message.
+
+    Raises
+    ------
+    DataError
+        No class is named so.
+    """
+    word = str(name)
+    for place, known in enumerate(names):
+        if known == word or (isinstance(name, bool) and known.lower() == word.lower()):
+            return place
+    raise DataError(
+        f"{where}: names the class {word!r}, and the classes are {listed(map(repr, names))}. "
+        "Name classes as they stand in the target."
+    )
+
+
+def report_imbalance(stage: Stage, classes: Classes) -> None:
+    """Report how much smaller the smallest class is than the largest."""
+    counts, names = classes.counts, classes.names
+    small, large = int(counts.argmin()), int(counts.argmax())
+    stage.report(
+        "balance.classes",
+        f"Class '{names[small]}' has {counts[small]} rows, class '{names[large]}' {counts[large]}.",
+        float(counts[small] / counts[large]),
+        severity="medium" if counts[small] < 0.1 * counts[large] else "low",
+        n_rows=int(counts[small]),
+        remedy={"balance.weight": {}},
+    )
 
 
 def _refuse_values(target: pl.Series, stage: str) -> None:

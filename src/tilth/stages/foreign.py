@@ -85,6 +85,14 @@ def labels_of(target: pl.Series) -> np.ndarray:
     return (target.cast(pl.String) if target.dtype in (pl.Categorical, pl.Enum) else target).to_numpy()
 
 
+def names_classes(sampler: Any) -> bool:
+    """Tell whether a sampler may know classes by name: not if its strategies are words and shares."""
+    if not hasattr(sampler, "get_params"):
+        return True
+    given = [v for n, v in sampler.get_params().items() if n.rpartition("__")[2] == "sampling_strategy"]
+    return not all(isinstance(strategy, str | float | None) for strategy in given)
+
+
 def frame_of(result: Any, names: Callable[[int], Sequence[str]]) -> pl.DataFrame:
     """Read what an estimator returned; an array takes the names that `names` gives for its width."""
     result = result.toarray() if hasattr(result, "toarray") else result

@@ -265,11 +265,15 @@ def in_hashed_order(ids: np.ndarray) -> np.ndarray:
     return np.argsort(hash_rows(0, ids), kind="stable")
 
 
-def read_columns(table: Table, columns: list[str], *scaled: Any) -> tuple[Reading, np.ndarray]:
-    """Read those of the columns that have a value: (n_rows, n_read), in the order of the rows."""
-    statistics = Statistics([table.frame], ROW)
+def learn_columns(frame: pl.LazyFrame, columns: list[str], *scaled: Any) -> Reading:
+    """Learn how to read those of the columns that have a value; for `scaled` see `Reading.learn`."""
+    statistics = Statistics([frame], ROW)
     reading = Reading.learn(statistics, columns, *scaled)
     known = [c for c, empty in zip(reading.columns, reading.empty, strict=True) if not empty]
-    if len(known) < len(reading.columns):
-        reading = Reading.learn(statistics, known, *scaled)
-    return reading, reading.matrix(table.frame.select(known).collect())
+    return reading if len(known) == len(reading.columns) else Reading.learn(statistics, known, *scaled)
+
+
+def read_columns(table: Table, columns: list[str], *scaled: Any) -> tuple[Reading, np.ndarray]:
+    """Read those of the columns that have a value: (n_rows, n_read), in the order of the rows."""
+    reading = learn_columns(table.frame, columns, *scaled)
+    return reading, reading.matrix(table.frame.select(reading.columns).collect())

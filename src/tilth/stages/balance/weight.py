@@ -9,7 +9,8 @@ from annotated_types import Ge, Lt
 
 from tilth.core.plan import RowPlan
 from tilth.core.stage import RowStage
-from tilth.stages.classes import Classes
+from tilth.errors import DataError, StageError
+from tilth.stages.classes import Classes, place_of
 from tilth.table import Table
 
 
@@ -29,21 +30,27 @@ class BalanceWeight(RowStage):
         Needs the mass of each class only.
 
     Weights shift the class frequencies that a model sees, and so its probabilities: ranking stays about
-    as good, calibration does not. Recalibrate before reading them as probabilities.
+    as good, calibration does not. `correct_prior` turns them back.
 
     Parameters
     ----------
-    method : {'balanced', 'effective'}
+    method : {'balanced', 'effective', 'given'}
         The factor of a class of mass m: 1 / m, so that all classes weigh the same; or, gentler,
-        (1 - beta) / (1 - beta ** m), by the effective number of samples.
+        (1 - beta) / (1 - beta ** m), by the effective number of samples; or what `weights` says.
     beta : float, in [0, 1)
         For 'effective': 0 changes nothing, towards 1 it becomes 'balanced'.
+    weights : dict of class to float, optional
+        For 'given': the factor of each class, before all are scaled; 1 for a class that is not named.
+    correct_prior : bool
+        Let the pipeline and the bench turn a model's probabilities back to the class frequencies there were
+        before (Saerens et al. 2002, equation 2.4).
 
     Findings
         balance.classes : the classes are not of equal mass; score: smallest / largest.
 
     Raises
-        DataError : the target holds values, not classes.
+        DataError : the target holds values, not classes; `weights` name a class that does not exist.
+        StageError : 'given' without `weights`.
 
     Source
         Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, equation 2
@@ -60,20 +67,26 @@ class BalanceWeight(RowStage):
 
     finds: ClassVar = {"balance.classes": "the classes are not of equal mass"}
     needs_target: ClassVar = True
+    shifts_prior: ClassVar = True
 
     def __init__(
         self,
         *,
-        method: Literal["balanced", "effective"] = "balanced",
+        method: Literal["balanced", "effective", "given"] = "balanced",
         beta: Annotated[float, Ge(0), Lt(1)] = 0.999,
+        weights: dict[str | int | bool, Annotated[float, Ge(0)]] | None = None,
+        correct_prior: bool = True,
     ) -> None:
         self.method = method
         self.beta = beta
+        self.weights = weights
+        self.correct_prior = correct_prior
 
     @classmethod
     def examples(cls) -> list[dict[str, Any]]:
         """List parameter sets that walk every path."""
-        return [{}, {"method": "effective"}, {"method": "effective", "beta": 0.9}]
+        given = {"method": "given", "weights": {"yes": 3.0}, "correct_prior": False}
+        return [{}, {"method": "effective"}, {"method": "effective", "beta": 0.9}, given]
 
     def plan(self, table: Table) -> RowPlan:
         """Say by which factor each row's weight is multiplied."""
@@ -88,8 +101,13 @@ class BalanceWeight(RowStage):
         if not present.any():
             return RowPlan.keep_all(table.height)
         by_class = np.ones(len(mass))
-        by_class[present] = 1 / self._effective(mass[present])
-        by_class *= mass.sum() / (mass[present] * by_class[present]).sum()
+        by_class[present] = self._factors(classes.names, mass)[present]
+        total = (mass[present] * by_class[present]).sum()
+        if not total > 0:
+            raise DataError(
+                f"{self.key}: `weights` leave no row any weight. Give a class that has rows more than 0."
+            )
+        by_class *= mass.sum() / total
         factor[labeled] = by_class[classes.codes[labeled]]
         reason = np.full(table.height, "", dtype=object)
         reason[labeled] = np.array(
@@ -98,13 +116,22 @@ class BalanceWeight(RowStage):
         self._tell(classes.names, mass)
         return RowPlan(np.ones(table.height, np.int64), weight=factor, reason=reason)
 
-    def _effective(self, mass: np.ndarray) -> np.ndarray:
+    def _factors(self, names: list[str], mass: np.ndarray) -> np.ndarray:
+        """Return the factor of each class, before they are scaled; of a class without mass any."""
+        if self.method == "given":
+            if self.weights is None:
+                raise StageError(f"{self.key}: method='given' needs `weights`, a factor per class.")
+            places = [place_of(name, names, f"{self.key}: weights") for name in self.weights]
+            given = np.ones(len(mass))
+            given[places] = list(self.weights.values())
+            return given
+        mass = np.where(mass > 0, mass, 1.0)
         if self.method == "balanced":
-            return mass
+            return 1 / mass
         if self.beta == 0:
             return np.ones(len(mass))
         # expm1 keeps the digits that 1 - beta ** m would lose as beta nears 1.
-        return np.expm1(mass * np.log(self.beta)) / (self.beta - 1)
+        return (self.beta - 1) / np.expm1(mass * np.log(self.beta))
 
     def _tell(self, names: list[str], mass: np.ndarray) -> None:
         small, large = int(mass.argmin()), int(mass.argmax())
