@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tilth import loaders, probes
     from tilth.audit import audit
-    from tilth.bench import ablate, compare
+    from tilth.bench import ablate, compare, learning_curve
     from tilth.core.finding import Finding
     from tilth.core.ledger import Ledger
     from tilth.errors import TilthError
@@ -35,6 +35,7 @@ _PLACES = {
     "ablate": "tilth.bench",
     "audit": "tilth.audit",
     "compare": "tilth.bench",
+    "learning_curve": "tilth.bench",
     "load": "tilth.pipeline",
     "loaders": "",
     "probes": "",
@@ -52,6 +53,7 @@ __all__ = [
     "ablate",
     "audit",
     "compare",
+    "learning_curve",
     "load",
     "loaders",
     "probes",

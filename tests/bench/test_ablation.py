@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench.planted import Adds, Loses, Needs, NoOp, gaussian
 from tilth.bench import ablate
-from tilth.bench.arms import RowsChanged
+from tilth.bench.answering import RowsChanged
 from tilth.errors import StageError
 from tilth.stages.outliers.clip import OutliersClip
 

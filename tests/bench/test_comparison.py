@@ -27,10 +27,11 @@ from tests.bench.planted import (
     gaussian,
 )
 from tilth.bench import compare
-from tilth.bench.arms import RowsChanged
+from tilth.bench.answering import RowsChanged
 from tilth.bench.statistics import corrected_t
 from tilth.errors import DataError, StageError, UnknownName
 from tilth.pipeline import Pipeline
+from tilth.stages.augment.jitter import AugmentJitter
 from tilth.stages.impute.simple import ImputeSimple
 from tilth.stages.outliers.clip import OutliersClip
 from tilth.table import Roles, Table
@@ -346,7 +347,7 @@ def test_the_result_can_be_read_by_people_and_by_machines():
     assert told["verdicts"][0]["guards"]["brier"]["after"] == pytest.approx(
         done.verdicts[0].guards["brier"].after
     )
-    assert len(told["scores"]) == done.scores.height == 2 * 10 * 10
+    assert len(told["scores"]) == done.scores.height == 2 * 10 * 11
     assert done.table().row(0, named=True)["word"] == done.verdicts[0].word
     assert set(done.costs.columns) >= {"arm", "probe", "prepare_seconds", "fit_seconds", "share_kept"}
 
@@ -361,9 +362,23 @@ def test_what_cannot_be_judged_is_refused_with_the_reason():
         compare(None, None, X, y, folds=1)
     with pytest.raises(DataError, match="requires y"):
         compare(None, None, X)
-    with pytest.raises(DataError, match="missing in 1 of 60"):
-        compare(None, None, X, pl.Series([None, *y[1:].tolist()]))
+    with pytest.raises(
+        DataError, match="missing in 58 of 60 rows, and 2 labeled rows cannot be split into 5"
+    ):
+        compare(None, None, X, pl.Series([*y[:2].tolist(), *[None] * 58]))
     with pytest.raises(StageError, match="int is neither"):
         compare(None, [3], X, y)
     with pytest.raises(DataError, match="negative"):
         compare(None, None, X, y, sample_weight=-np.ones(60))
+
+
+@pytest.mark.parametrize("expand", [0, 1])
+def test_a_batch_stage_is_judged_where_it_adds_rows_and_said_not_to_be_where_it_does_not(expand):
+    X, y = gaussian(300)
+    done = compare(None, [AugmentJitter(share=1.0, expand=expand)], X, y, **ALONE)
+    told = [f.message for f in done.leaks if f.kind == "bench.batch_stages"]
+    trained = dict(done.costs.select("arm", "rows_trained").rows())
+    difference = _scores(done, "after") - _scores(done)
+    assert len(told) == 1 - expand
+    assert trained["after"] == trained["before"] * (1 + expand)
+    assert difference.any() == (expand > 0)

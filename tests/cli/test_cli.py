@@ -202,6 +202,34 @@ def test_bench_judges_each_stage_where_the_recipe_asks(folder, capsys):
     assert "encode.category" in out
 
 
+@pytest.mark.parametrize("asked", ["option", "recipe"])
+def test_bench_says_whether_more_rows_would_help(asked, folder, capsys):
+    recipe = Path("recipe.yaml").read_text().replace("- balance.over\n", "")
+    recipe = recipe.replace("repeats: 2", "repeats: 1")
+    if asked == "recipe":
+        recipe = recipe.replace("n_jobs: 1", "n_jobs: 1, learning_curve: true, sizes: [10, 20, 40, 1.0]")
+    Path("recipe.yaml").write_text(recipe)
+    option = ["--learning-curve"] if asked == "option" else []
+    code, out, err = run(capsys, "bench", "recipe.yaml", *option, "--report", "b.html")
+    assert code == 0
+    assert "Would more rows help?" in out and "The recipe against the data as it is." in out
+    assert f"{8 if option else 4} sizes from {15 if option else 10} to 60 training rows" in out
+    assert re.search(r"^linear, roc_auc: (more rows would help|flat|cannot tell)\.", out, re.MULTILINE)
+    assert "Written: b.html" in err
+    assert "Would more data help?" in Path("b.html").read_text()
+    code, out, _ = run(capsys, "bench", "recipe.yaml", *option, "--json")
+    told = json.loads(out)
+    assert code == 0 and told["curve"]["sizes"][-1] == 60
+    assert len(told["curve"]["curves"][0]["points"]) == len(told["curve"]["sizes"])
+
+
+def test_bench_refuses_sizes_that_the_rows_do_not_hold(folder, capsys):
+    recipe = Path("recipe.yaml").read_text().replace("n_jobs: 1", "n_jobs: 1, sizes: [10, 20, 40, 5000]")
+    Path("recipe.yaml").write_text(recipe)
+    code, _, err = run(capsys, "bench", "recipe.yaml", "--learning-curve")
+    assert code == 2 and "a training part has 60 labeled rows" in err
+
+
 # stages, recipe, schema
 
 

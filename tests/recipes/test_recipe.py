@@ -304,10 +304,18 @@ def test_the_bench_section_has_the_parameters_and_defaults_of_compare():
     told = {
         n: tuple(f.default) if n == "probes" else f.default
         for n, f in Bench.model_fields.items()
-        if n != "ablate"
+        if n not in ("ablate", "learning_curve", "sizes")
     }
     assert told == {n: p.default for n, p in parameters.items() if n not in only_python}
     assert tuple(Bench().probes) == PROBES
+
+
+def test_the_bench_section_can_ask_for_a_learning_curve_of_given_sizes():
+    asked = Recipe.from_text("stages: []\nbench: {learning_curve: true, sizes: [0.1, 50, 0.5, 1.0]}")
+    assert asked.bench.learning_curve and asked.bench.sizes == [0.1, 50, 0.5, 1.0]
+    assert not Bench().learning_curve and Bench().sizes is None
+    with pytest.raises(RecipeError, match=r"bench\.sizes: found .*, expected at least 4 of them"):
+        Recipe.from_text("stages: []\nbench: {sizes: [10, 20]}")
 
 
 def test_the_data_section_has_the_parameters_of_read():

@@ -8,9 +8,11 @@ import polars as pl
 import pytest
 
 from tilth.audit import audit
+from tilth.bench.curve_result import SIZED, Check, Curve, LearningCurve, Point
 from tilth.bench.result import COSTS, SCORES, Ablation, Comparison, Guard, Verdict
 from tilth.core import Finding, Ledger, fit
 from tilth.recipes import Recipe
+from tilth.statistics.power_law import fit_power_law
 from tilth.table import Roles, Table
 
 RECIPE = """\
@@ -109,3 +111,43 @@ def ablated():
         "binary", ("roc_auc",), 5, 1, 130, pl.DataFrame(schema=SCORES), verdicts, pl.DataFrame(schema=COSTS),
         stages=("impute.simple", "scale.robust"),
     )  # fmt: skip
+
+
+def curve_of(probe="linear", word="more rows would help", **more):
+    """Make a curve of a planted law: 0.1 + 2 / sqrt(rows), as one minus the ROC AUC."""
+    sizes = np.array([100, 200, 400, 800])
+    noise = np.random.default_rng(0).normal(0, 0.004, (10, 4))
+    law = fit_power_law(sizes, 0.1 + 2 * sizes**-0.5 + noise)
+    points = tuple(
+        Point(n, 1 - e, 1 - e - 0.02, 1 - e + 0.02, 0.99) for n, e in zip(sizes, law.errors, strict=True)
+    )
+    made = Curve(probe, "roc_auc", points, word, 0.005, law, rows_needed=law.rows_for(0.005))
+    made = replace(
+        made,
+        twice=made.at(1600),
+        tenfold=made.at(8000),
+        checked=Check(400.0, made.at(800), 0.83, 0.03, 0.01, 0.05),
+    )
+    return replace(made, **more)
+
+
+def curves_of(*curves):
+    classes = pl.DataFrame(
+        {"rows": [100, 100, 800, 800], "class": ["no", "yes"] * 2, "count": [90.0, 10, 720, 80]}
+    )
+    return LearningCurve(
+        "binary", ("roc_auc",), 5, 2, 1000, (100, 200, 400, 800), pl.DataFrame(schema=SIZED), list(curves),
+        classes, pl.DataFrame(), [Finding("leak.copies", "3 rows repeat another.", 0.1)],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def grown():
+    nothing = curve_of(
+        "mlp", "cannot tell", law=None, twice=None, tenfold=None, rows_needed=None, checked=None
+    )
+    return curves_of(
+        curve_of(reading="Overfit: 0.990 on the rows fitted on."),
+        curve_of("boosting", "flat"),
+        replace(nothing, note="Only 3 rows of the smallest class.", points=nothing.points[:1]),
+    )

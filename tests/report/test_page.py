@@ -93,11 +93,12 @@ def test_each_picture_says_what_it_shows(whole):
         (("run",), ["findings", "stages", "columns", "recipe"]),
         (("comparison",), ["helped"]),
         (("ablation",), ["ablation"]),
+        (("curve",), ["rows"]),
         (("audit", "run", "comparison"), ["findings", "data", "stages", "columns", "helped", "recipe"]),
     ],
 )
-def test_a_part_is_there_if_and_only_if_it_is_given(given, parts, seen, run, compared, ablated):
-    have = {"audit": seen, "run": run, "comparison": compared, "ablation": ablated}
+def test_a_part_is_there_if_and_only_if_it_is_given(given, parts, seen, run, compared, ablated, grown):
+    have = {"audit": seen, "run": run, "comparison": compared, "ablation": ablated, "curve": grown}
     text = page(**{name: have[name] for name in given})
     Walk(text)
     assert headings(text) == parts

@@ -2,6 +2,19 @@
 
 from tilth.bench.ablation import ablate
 from tilth.bench.comparison import compare
+from tilth.bench.curve import learning_curve
+from tilth.bench.curve_result import Curve, LearningCurve
 from tilth.bench.result import Ablation, Comparison, Guard, Trial, Verdict
 
-__all__ = ["Ablation", "Comparison", "Guard", "Trial", "Verdict", "ablate", "compare"]
+__all__ = [
+    "Ablation",
+    "Comparison",
+    "Curve",
+    "Guard",
+    "LearningCurve",
+    "Trial",
+    "Verdict",
+    "ablate",
+    "compare",
+    "learning_curve",
+]

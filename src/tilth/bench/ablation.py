@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tilth.bench.arms import Arm
+from tilth.bench.design import Arm
 from tilth.bench.result import Ablation
 from tilth.bench.trial import facts_of, frames_of, notes_of, plan, run_folds
 from tilth.bench.verdicts import Question, judge

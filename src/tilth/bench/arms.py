@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from time import perf_counter
@@ -12,103 +12,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.utils.validation import has_fit_parameter
 
-from tilth.bench.folds import assign, fingerprint
+from tilth.bench.answering import Answer, Ready, RowsChanged, answer, certain, held_out, prepare
+from tilth.bench.design import RANDOM_DROP, TUNED, UNCORRECTED, Arm, Design
 from tilth.bench.metrics import METRICS, Metric, metrics_of
-from tilth.core import Prepared, Stage, flow
-from tilth.errors import DataError, StageError, TilthError
-from tilth.pipeline import Pipeline
-from tilth.probes import Inputs, probe
+from tilth.errors import TilthError
+from tilth.probes import probe
 from tilth.statistics import hash_rows
-from tilth.table import ROW, Table
+from tilth.table import Table
 
-RANDOM_DROP = "random drop"
-TUNED = "before, tuned"
-MODEL = "model"
 INNER_FOLDS = 3
 THRESHOLDS = 99
-
-
-class RowsChanged(StageError):
-    """A pipeline changed the rows it is tested on, so its scores would mean nothing."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """Name a list of stages and, if there is one, the model that ends it.
-
-    Parameters
-    ----------
-    name : str
-    stages : tuple of (name, Stage)
-    model : estimator, optional
-    """
-
-    name: str
-    stages: tuple[tuple[str, Stage], ...] = ()
-    model: Any = None
-
-    @classmethod
-    def of(cls, name: str, given: Any) -> Arm:
-        """Read what a user passes: nothing, a pipeline, or what a pipeline can be made of.
-
-        Raises
-        ------
-        StageError
-            Anything else.
-        """
-        if given is None:
-            return cls(name)
-        # A frozen pipeline is a step that stays as it is fitted; its stages are not to be fitted anew.
-        if not isinstance(given, Pipeline):
-            given = Pipeline(list(given) if isinstance(given, Sequence) else [given])
-        # What only reports changes nothing, and need not be fitted in every fold.
-        acting = tuple((named, stage) for named, stage in given.stages_named() if stage.acts)
-        return cls(name, acting, given.model)
-
-
-@dataclass(frozen=True)
-class Design:
-    """Hold what all folds share, fixed before the first is run.
-
-    Parameters
-    ----------
-    table : Table
-        All rows, in memory.
-    task : {'binary', 'multiclass', 'regression'}
-    truth : ndarray of shape (n_rows,)
-        Class codes, or values.
-    labels : Series
-        Each class as text, in the order of its code; empty for a regression.
-    weight : ndarray of shape (n_rows,)
-        How much a row counts in a test.
-    units, strata : ndarray of shape (n_rows,), int64
-    fold_of : ndarray of shape (n_repeats, n_rows), int64
-    probes : tuple of (name, estimator or None)
-        None: made by name.
-    primary : tuple of str
-    folds, random_state : int
-    """
-
-    table: Table
-    task: str
-    truth: NDArray
-    labels: pl.Series
-    weight: NDArray[np.float64]
-    units: NDArray[np.int64]
-    strata: NDArray[np.int64]
-    fold_of: NDArray[np.int64]
-    probes: tuple[tuple[str, Any], ...]
-    primary: tuple[str, ...]
-    folds: int
-    random_state: int
-
-    def seed(self, repeat: int, fold: int) -> int:
-        """Return the seed of one fold: the same for all arms, so that scores are paired."""
-        word = hash_rows(self.random_state, np.array([repeat * 1_000_003 + fold], np.uint64))[0]
-        return int(word >> np.uint64(33))
 
 
 @dataclass
@@ -137,17 +51,6 @@ class FoldResult:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Ready:
-    """Hold the two sides of a fold as one arm prepared them: features, training target and weight."""
-
-    X: pl.DataFrame
-    target: NDArray
-    weight: NDArray[np.float64] | None
-    X_test: pl.DataFrame
-    prepared: Prepared
-
-
 def run_fold(
     design: Design, arms: Sequence[Arm], repeat: int, fold: int, *, random_drop: bool, optional: Sequence[str]
 ) -> FoldResult:
@@ -167,7 +70,7 @@ def run_fold(
         If an arm changed the test rows.
     """
     done = FoldResult()
-    _import_probes(design)
+    import_probes(design)
     test = design.fold_of[repeat] == fold
     frame = design.table.frame.collect()
     train = design.table.with_frame(frame.filter(pl.Series(~test)).lazy())
@@ -188,7 +91,8 @@ def run_fold(
             if done.dropped > 0:
                 words = hash_rows(design.seed(repeat, fold), train.ids)
                 stay = np.ones(train.height, dtype=bool)
-                stay[np.argsort(words, kind="stable")[: done.dropped]] = False
+                labeled = np.flatnonzero(design.labeled[~test])
+                stay[labeled[np.argsort(words[labeled], kind="stable")[: done.dropped]]] = False
                 fewer = train.with_frame(train.frame.filter(pl.Series(stay)))
                 _run_arm(
                     design, Arm(RANDOM_DROP, before.stages, before.model), fewer, test, repeat, fold, done
@@ -201,7 +105,7 @@ def run_fold(
     return done
 
 
-def _import_probes(design: Design) -> None:
+def import_probes(design: Design) -> None:
     """Import what the probes need, so that the first arm in a process does not pay for it."""
     for name, estimator in design.probes:
         if estimator is None:
@@ -214,161 +118,78 @@ def _run_arm(
     design: Design, arm: Arm, train: Table, test: NDArray, repeat: int, fold: int, done: FoldResult
 ) -> int:
     """Add an arm's scores and costs to `done`; return how many of the training rows it kept."""
-    rows = int((~test).sum())
+    labeled = design.labeled & ~test
     begun = perf_counter()
-    ready = _prepare(design, arm, train, test)
+    ready = prepare(design, arm, train, test)
     prepare_seconds = perf_counter() - begun
-    prepared = ready.prepared
-    sources = np.arange(train.height) if prepared.rows is None else prepared.rows
-    kept = len(np.unique(sources[sources >= 0]))
-    done.relabeled += int(prepared.ledger.account()["relabeled"])
+    kept = _kept(design, train, ready, labeled)
+    done.relabeled += int(ready.prepared.ledger.account()["relabeled"])
     # A test row of weight 0 is answered, and counts for nothing.
     counts = design.weight[test] > 0
     truth, weight = design.truth[test][counts], design.weight[test][counts]
     seed = design.seed(repeat, fold)
-    where = {"arm": arm.name, "repeat": repeat, "fold": fold}
+    where = {"repeat": repeat, "fold": fold}
     for name, estimator in design.probes:
         begun = perf_counter()
-        answer = _answer(design, arm, name, estimator, ready, seed)[counts]
+        told = answer(design, arm, name, estimator, train, test, ready, seed)
         fit_seconds = perf_counter() - begun
-        for metric in metrics_of(design.task):
-            value = metric.score(truth, answer, weight) if counts.any() else float("nan")
-            done.scores.append({"probe": name, "metric": metric.name, **where, "value": value})
+        for of, value in _scored(design, arm, told, counts, truth, weight, bool(ready.prepared.prior)):
+            done.scores.append({"probe": name, **where, **of, "value": value})
         done.costs.append(
             {"arm": arm.name, "probe": name, "prepare_seconds": prepare_seconds, "fit_seconds": fit_seconds}
-            | {"rows_trained": float(prepared.table.height), "share_kept": kept / rows}
+            | {"rows_trained": float(ready.X.height), "share_kept": kept / int(labeled.sum())}
         )
         if arm.name == "before" and design.task == "binary":
             for metric in (METRICS[m] for m in design.primary if METRICS[m].labels and counts.any()):
-                threshold = _threshold(design, arm, name, estimator, train, test, repeat, fold, metric)
-                value = metric.score(truth, _cut(answer, threshold), weight)
+                cut = _tuned(design, arm, name, estimator, train, test, seed, metric, told.said)
+                value = metric.score(truth, cut[counts], weight)
                 done.scores.append(
                     {"probe": name, "metric": metric.name, **where, "arm": TUNED, "value": value}
                 )
     return kept
 
 
-def _prepare(design: Design, arm: Arm, train: Table, test: NDArray) -> Ready:
-    """Fit clones of the stages on the training part; the test part only passes through column stages."""
-    stages = [(name, clone(stage)) for name, stage in arm.stages]
-    frame = design.table.frame.collect().filter(pl.Series(test))
-    frozen = fingerprint(frame)
-    prepared = flow.fit(stages, train)
-    # Stages see neither target nor weight nor group of the test rows, so they cannot change them.
-    out = flow.apply(stages, frame.lazy().select([*design.table.features, ROW])).collect()
-    ids = out[ROW] if ROW in out.columns else None
-    if fingerprint(frame) != frozen or ids is None or not ids.equals(frame[ROW]):
-        raise RowsChanged(
-            f"The '{arm.name}' arm changed the test rows: {frame.height} rows went in, {out.height} out, "
-            "or their order or content changed. A column stage must keep rows as they are; use a row stage, "
-            "which acts on training rows only."
-        )
-    names = prepared.table.features
-    absent = [name for name in names if name not in out.columns]
-    if absent:
-        raise StageError(
-            f"The '{arm.name}' arm makes columns {absent} of the training rows, but not of the test rows. "
-            "A column stage must do the same to both."
-        )
-    weight = prepared.table.role("weight")
-    return Ready(
-        prepared.table.X(),
-        _codes(design, prepared.table),
-        None if weight is None else weight.cast(pl.Float64).to_numpy(),
-        out.select(names),
-        prepared,
-    )
+def _scored(
+    design: Design,
+    arm: Arm,
+    told: Answer,
+    counts: NDArray,
+    truth: NDArray,
+    weight: NDArray[np.float64],
+    shifted: bool,
+) -> Iterator[tuple[dict[str, str], float]]:
+    """Give the arm's score by each metric, and that of the raw answer where stages shifted the classes."""
+    for metric in metrics_of(design.task):
+        given = [(arm.name, told.decided if metric.labels else told.said)]
+        if shifted and not metric.labels:
+            given.append((UNCORRECTED.format(arm=arm.name), told.raw))
+        for name, said in given:
+            value = metric.score(truth, said[counts], weight) if counts.any() else float("nan")
+            yield {"metric": metric.name, "arm": name}, value
 
 
-def _codes(design: Design, table: Table) -> NDArray:
-    """Return the training target as class codes, or as values."""
-    target = table.need("target", "bench")
-    if design.task == "regression":
-        return target.cast(pl.Float64).to_numpy()
-    place = dict(zip(design.labels.to_list(), range(len(design.labels)), strict=True))
-    codes = target.cast(pl.String).replace_strict(place, default=None, return_dtype=pl.Int64)
-    if codes.null_count():
-        strange = target.filter(codes.is_null())[0]
-        raise StageError(f"bench: a stage made the label {strange!r}, which is none of the target's classes.")
-    return codes.to_numpy()
+def _kept(design: Design, train: Table, ready: Ready, labeled: NDArray) -> int:
+    """Count the labeled training rows that an arm kept."""
+    rows = np.arange(train.height) if ready.prepared.rows is None else ready.prepared.rows
+    ids = train.ids[np.unique(rows[rows >= 0])]
+    return int(np.isin(ids, design.table.ids[labeled]).sum())
 
 
-def _answer(
-    design: Design, arm: Arm, name: str, estimator: Any, ready: Ready, seed: int
-) -> NDArray[np.float64]:
-    """Fit one probe and return its answer for the test rows: probabilities of all classes, or values."""
-    X, target, weight, X_test = ready.X, ready.target, ready.weight, ready.X_test
-    regression = design.task == "regression"
-    classes = len(design.labels)
-    if not regression and len(np.unique(target)) == 1:
-        answer = np.zeros((X_test.height, classes))
-        answer[:, target[0]] = 1
-        return answer
-    given: dict[str, Any] = {} if weight is None else {"sample_weight": weight}
-    if name == MODEL or estimator is not None:
-        model = clone(arm.model if name == MODEL and arm.model is not None else estimator)
-        free = {k: seed for k, v in model.get_params().items() if k.endswith("random_state") and v is None}
-        model.set_params(**free)
-    else:
-        task = "regression" if regression else "classification"
-        model = probe(name, task=task, random_state=seed)
-    train_matrix: Any = X
-    test_matrix: Any = X_test
-    if name == MODEL:
-        # A model of the user's may take numbers only: what its pipeline left as text or gaps is encoded.
-        inputs = Inputs(scale=None).fit(X)
-        train_matrix, test_matrix = inputs.transform(X), inputs.transform(X_test)
-        if given and not has_fit_parameter(model, "sample_weight"):
-            warnings.warn(
-                f"{type(model).__name__} takes no sample_weight: weights were not used.", stacklevel=2
-            )
-            given = {}
-    model.fit(train_matrix, target, **given)
-    if regression:
-        return np.asarray(model.predict(test_matrix), dtype=np.float64)
-    if not hasattr(model, "predict_proba"):
-        raise DataError(
-            f"{type(model).__name__} gives no probabilities, which the bench scores. "
-            "Wrap it in sklearn.calibration.CalibratedClassifierCV."
-        )
-    answer = np.zeros((X_test.height, classes))
-    answer[:, np.asarray(model.classes_, dtype=np.int64)] = model.predict_proba(test_matrix)
-    return answer
-
-
-def _threshold(
+def _tuned(
     design: Design,
     arm: Arm,
     name: str,
     estimator: Any,
     train: Table,
     test: NDArray,
-    repeat: int,
-    fold: int,
+    seed: int,
     metric: Metric,
-) -> float:
-    """Choose the decision threshold that scores best on inner folds of the training part."""
-    inside = np.flatnonzero(~test)
-    seed = design.seed(repeat, fold)
-    inner = assign(design.strata[inside], design.units[inside], train.ids, INNER_FOLDS, seed, 0)
-    answer = np.zeros((len(inside), 2))
-    frame = train.frame.collect()
-    for part in range(INNER_FOLDS):
-        held = np.zeros(len(test), dtype=bool)
-        held[inside[inner == part]] = True
-        if not held.any():
-            continue
-        rest = train.with_frame(frame.filter(pl.Series(inner != part)).lazy())
-        answer[inner == part] = _answer(design, arm, name, estimator, _prepare(design, arm, rest, held), seed)
-    asked = np.unique(np.append(np.quantile(answer[:, 1], np.linspace(0.01, 0.99, THRESHOLDS)), 0.5))
-    counts = design.weight[inside] > 0
-    truth, weight, answer = design.truth[inside][counts], design.weight[inside][counts], answer[counts]
-    scores = np.array([metric.score(truth, _cut(answer, t), weight) for t in asked])
+    said: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Decide by the threshold that scores best on inner folds of the training part."""
+    truth, inner, weight = held_out(design, arm, name, estimator, train, test, seed, INNER_FOLDS)
+    asked = np.unique(np.append(np.quantile(inner[:, 1], np.linspace(0.01, 0.99, THRESHOLDS)), 0.5))
+    cut = lambda answer, threshold: certain((answer[:, 1] >= threshold).astype(np.int64), 2)
+    scores = np.array([metric.score(truth, cut(inner, t), weight) for t in asked])
     best = np.flatnonzero(scores == scores.max())
-    return float(asked[best[np.argmin(np.abs(asked[best] - 0.5))]])
-
-
-def _cut(answer: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
-    """Return certain answers: the second class from the threshold on."""
-    second = (answer[:, 1] >= threshold).astype(np.float64)
-    return np.column_stack([1 - second, second])
+    return cut(said, asked[best[np.argmin(np.abs(asked[best] - 0.5))]])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from tilth.bench.arms import RANDOM_DROP, Arm, Design
+from tilth.bench.design import RANDOM_DROP, UNCORRECTED, Arm, Design
 from tilth.bench.metrics import METRICS
 from tilth.bench.result import Comparison, Verdict
 from tilth.bench.statistics import corrected_t
@@ -37,8 +38,11 @@ def compare(
 
     Everything that learns is cloned and fitted inside the training part of each fold. Test rows pass through
     column stages only; their labels, weights and number are frozen. Groups and copies of a row are never torn
-    apart. Where *after* drops rows, *before* is also run on as many rows dropped at random; where the primary
-    metric depends on a threshold, *before* is also run with its threshold tuned on inner folds.
+    apart. Rows without a label are in every training part, for stages to label, and are never tested. Where
+    *after* drops rows, *before* is also run on as many rows dropped at random; where the primary metric
+    depends on a threshold, *before* is also run with its threshold tuned on inner folds. Where stages change
+    how frequent classes are, probabilities are turned back to the frequencies before, and scored both ways;
+    which class is decided for is left to the probe, or to balance.threshold.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def compare(
     Raises
     ------
     DataError
-        Too few rows or groups for the folds; a target with gaps; columns that no probe takes.
+        Too few labeled rows or groups for the folds; columns that no probe takes.
     LeakageError
         Rows were learned from before they are held out.
     StageError
@@ -121,6 +125,7 @@ def compare(
         controls = _random_drop(scores, design, names, dropped) + controls
     else:
         scores = scores.filter(pl.col("arm") != RANDOM_DROP)
+    controls = _correction(scores, names) + controls
     verdicts: list[Verdict] = judge(scores, [Question("before", "after")], names, facts_of(design, costs))
     rows = design.table.height
     return Comparison(
@@ -145,4 +150,25 @@ def _random_drop(
                 f"gain {estimate.mean:+.4f}, 95 % interval {estimate.low:+.4f} to {estimate.high:+.4f}."
             )
             findings.append(Finding("bench.random_drop", message, estimate.mean, "info", stage="bench"))
+    return findings
+
+
+def _correction(scores: pl.DataFrame, probes: Sequence[str]) -> list[Finding]:
+    """Say for each probe what turning probabilities back to the first class frequencies did."""
+    raw = UNCORRECTED.format(arm="after")
+    held = pivot(scores)
+    findings = []
+    for name in probes:
+        told = []
+        for metric in ("log_loss", "ece"):
+            if (name, metric, raw) in held:
+                with_it, without = (float(np.nanmean(held[name, metric, arm])) for arm in ("after", raw))
+                told.append(f"{metric} {with_it:.4f}, without correction {without:.4f}")
+        if told:
+            message = (
+                f"{name}: stages changed how frequent classes are; probabilities were turned back to the "
+                f"frequencies before: {'; '.join(told)}."
+            )
+            gain = float(np.nanmean(held[name, "log_loss", raw] - held[name, "log_loss", "after"]))
+            findings.append(Finding("bench.prior", message, gain, "info", stage="bench"))
     return findings

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from tilth.bench.arms import Arm
+from tilth.bench.design import Arm
 from tilth.core import Finding
 from tilth.core.lineage import Learned, feature_words, made_by, recurring
 from tilth.errors import LeakageError

@@ -141,6 +141,15 @@ def accuracy(truth: NDArray, answer: Vector, weight: Vector) -> float:
     return float(np.average(answer.argmax(axis=1) == truth, weights=weight))
 
 
+def f1(truth: NDArray, answer: Vector, weight: Vector) -> float:
+    """Return the F1 score of the second of two classes, or the mean over more; 0 without a hit."""
+    from sklearn.metrics import f1_score
+
+    average = "macro" if answer.shape[1] > 2 else "binary"
+    said = answer.argmax(axis=1)
+    return float(f1_score(truth, said, average=average, sample_weight=weight, zero_division=0.0))
+
+
 def recalls(truth: NDArray, answer: Vector, weight: Vector) -> Vector:
     """Return the recall of each class that has rows."""
     hit = answer.argmax(axis=1) == truth
@@ -187,6 +196,7 @@ METRICS: dict[str, Metric] = {
         Metric("calibration_slope", calibration_slope, ("binary",), ideal=1.0, rope=0.05),
         Metric("calibration_intercept", calibration_intercept, ("binary",), ideal=0.0, rope=0.05),
         Metric("balanced_accuracy", balanced_accuracy, _CLASSES, ranks=True, labels=True),
+        Metric("f1", f1, _CLASSES, ranks=True, labels=True),
         Metric("accuracy", accuracy, _CLASSES, labels=True),
         Metric("worst_recall", worst_recall, _CLASSES, ranks=True, labels=True),
         Metric("rmse", rmse, ("regression",), higher=False, relative=True),

@@ -204,7 +204,7 @@ class Trial:
         told |= {"scores": self.scores.to_dicts(), "costs": self.costs.to_dicts()}
         told |= {"verdicts": [asdict(v) for v in self.verdicts]}
         told |= {name: [f.as_dict() for f in getattr(self, name)] for name in ("leaks", "controls")}
-        plain: dict[str, Any] = _finite(told)
+        plain: dict[str, Any] = finite(told)
         return plain
 
     def to_json(self, indent: int | None = 1) -> str:
@@ -288,9 +288,10 @@ def _guard_in_words(verdict: Verdict, guard: Guard) -> str:
     )
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain values in which each number that is not finite is None, as JSON asks."""
     if isinstance(value, dict):
-        return {key: _finite(v) for key, v in value.items()}
+        return {key: finite(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
-from tilth.bench.arms import MODEL, Arm, Design, FoldResult, run_fold
+from tilth.bench.arms import FoldResult, run_fold
+from tilth.bench.design import MODEL, Arm, Design
 from tilth.bench.folds import Units, assign, strata_of, units_of
 from tilth.bench.guard import refuse_fitted
 from tilth.bench.metrics import primary_of
@@ -24,6 +25,7 @@ from tilth.probes.target import encode_classes, read_target, read_values, task_o
 from tilth.table import Container, Table
 
 NOTES_SHOWN = 5
+Done = TypeVar("Done")
 
 
 def plan(
@@ -45,7 +47,7 @@ def plan(
     Raises
     ------
     DataError
-        Too few rows or groups for the folds, a target with gaps, weights that are negative.
+        Too few labeled rows or groups for the folds, weights that are negative.
     UnknownName
         A probe or metric of this name does not exist.
     LeakageError
@@ -57,27 +59,16 @@ def plan(
     table = Table(table.frame.collect().lazy(), table.roles, table.kinds_declared, Container("polars"))
     if table.height < folds:
         raise DataError(f"{table.height} rows cannot be split into {folds} folds. Ask for fewer folds.")
-    target = table.need("target", "The bench")
-    values = read_target(target)
-    truth: np.ndarray
-    labels = pl.Series("label", [], dtype=pl.String)
-    if task_of(values) == "regression":
-        task, truth = "regression", read_values(values)
-    else:
-        if target.n_unique() == 1:
-            raise DataError(
-                f"bench: the target '{target.name}' has one class, {target[0]!r}, in {table.height} rows: "
-                "nothing can be judged by it. Choose another target, or rows of other classes too."
-            )
-        codes = encode_classes(values)[1]
-        first = np.unique(codes, return_index=True)[1]
-        labels = target[first].cast(pl.String).alias("label")
-        task, truth = "binary" if len(labels) <= 2 else "multiclass", codes
+    task, truth, labels = _truth(table, folds)
+    labeled = np.isfinite(truth) if task == "regression" else truth >= 0
     allowed = refuse_fitted(table, arms, [probes] if isinstance(probes, str) else probes, allow_fitted)
     units: Units = units_of(table, folds)
-    strata = strata_of(truth, task, folds)
-    ids = table.ids
-    fold_of = [assign(strata, units.codes, ids, folds, random_state, repeat) for repeat in range(repeats)]
+    strata = np.full(table.height, -1, np.int64)
+    strata[labeled] = strata_of(truth[labeled], task, folds)
+    fold_of = np.full((repeats, table.height), -1, np.int64)
+    for repeat in range(repeats):
+        known = strata[labeled], units.codes[labeled], table.ids[labeled]
+        fold_of[repeat, labeled] = assign(*known, folds, random_state, repeat)
     design = Design(
         table,
         task,
@@ -86,25 +77,65 @@ def plan(
         _weights(table),
         units.codes,
         strata,
-        np.stack(fold_of),
+        fold_of,
         _probes(probes, arms),
         primary_of(task, metric),
         folds,
         random_state,
     )
-    batch = sorted({name for arm in arms for name, stage in arm.stages if isinstance(stage, BatchStage)})
+    unlabeled = int((~labeled).sum())
+    if unlabeled:
+        message = (
+            f"{unlabeled:,} of {table.height:,} rows have no label: stages see them in every training part, "
+            "probes learn from those that a stage labels, and none is tested."
+        )
+        units.findings.append(
+            Finding("bench.unlabeled", message, unlabeled / table.height, n_rows=unlabeled, stage="bench")
+        )
+    staged = [(name, stage) for arm in arms for name, stage in arm.stages if isinstance(stage, BatchStage)]
+    batch = sorted({name for name, stage in staged if not stage.on_rows})
     if batch:
-        message = f"Batch stages act in a loader only and are not judged here: {', '.join(batch)}."
+        message = (
+            f"Batch stages act in a loader only and are not judged here: {', '.join(batch)}. "
+            "Those with the parameter expand can add rows instead, which are judged."
+        )
         units.findings.append(
             Finding("bench.batch_stages", message, float(len(batch)), "medium", stage="bench")
         )
     return design, [*allowed, *units.findings]
 
 
+def _truth(table: Table, folds: int) -> tuple[str, np.ndarray, pl.Series]:
+    """Read the target: task, class codes (-1: no label) or values (NaN: none), and the classes as text."""
+    target = table.need("target", "The bench")
+    present = target.is_not_null()
+    known = target.filter(present)
+    if len(known) < folds:
+        raise DataError(
+            f"The target '{target.name}' is missing in {len(target) - len(known)} of {len(target)} rows, and "
+            f"{len(known)} labeled rows cannot be split into {folds} folds. Ask for fewer, or label more."
+        )
+    values, at = read_target(known), present.to_numpy()
+    if task_of(values) == "regression":
+        truth = np.full(len(target), np.nan)
+        truth[at] = read_values(values)
+        return "regression", truth, pl.Series("label", [], dtype=pl.String)
+    if known.n_unique() == 1:
+        raise DataError(
+            f"bench: the target '{target.name}' has one class, {known[0]!r}, in {len(known)} rows: "
+            "nothing can be judged by it. Choose another target, or rows of other classes too."
+        )
+    codes = np.full(len(target), -1, np.int64)
+    codes[at] = encode_classes(values)[1]
+    first = np.unique(codes[at], return_index=True)[1]
+    labels = known[first].cast(pl.String).alias("label")
+    return "binary" if len(labels) <= 2 else "multiclass", codes, labels
+
+
 def facts_of(design: Design, costs: pl.DataFrame) -> Facts:
     """Return what verdicts depend on besides the scores."""
-    rows = design.table.height
-    counts = np.array([rows]) if design.task == "regression" else np.bincount(design.truth)
+    rows = int(design.labeled.sum())
+    counts = np.array([rows]) if design.task == "regression" else np.bincount(design.truth[design.labeled])
     kept = costs.group_by("arm").agg(pl.col("share_kept").mean()).iter_rows()
     return Facts(
         design.task,
@@ -126,20 +157,31 @@ def run_folds(
     random_drop: bool = False,
     optional: Sequence[str] = (),
 ) -> list[FoldResult]:
-    """Run all folds of all repeats; the result does not depend on `n_jobs`."""
+    """Run all arms in all folds of all repeats; the result does not depend on `n_jobs`."""
+    run = partial(run_fold, design, tuple(arms), random_drop=random_drop, optional=tuple(optional))
+    return in_folds(run, len(design.fold_of), design.folds, n_jobs=n_jobs, progress=progress)
+
+
+def in_folds(
+    run: Callable[[int, int], Done],
+    repeats: int,
+    folds: int,
+    *,
+    n_jobs: int | None,
+    progress: Callable[[str], None] | None,
+) -> list[Done]:
+    """Call ``run(repeat, fold)`` for all folds of all repeats, in any number of processes."""
     from joblib import Parallel, cpu_count, delayed, parallel_config
 
-    repeats = len(design.fold_of)
-    places = [(repeat, fold) for repeat in range(repeats) for fold in range(design.folds)]
+    places = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]
     jobs = min(cpu_count() if n_jobs is None or n_jobs == -1 else n_jobs, len(places))
-    run = partial(_quietly, design, tuple(arms), random_drop=random_drop, optional=tuple(optional))
-    done: list[FoldResult] = []
+    quiet: Callable[[int, int], Done] = partial(_quietly, run)
     if jobs == 1:
-        results: Iterator[FoldResult] = (run(*place) for place in places)
-        return _gather(results, places, repeats, design.folds, progress, done)
+        results: Iterator[Done] = (quiet(*place) for place in places)
+        return _gather(results, places, repeats, folds, progress)
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1), _one_polars_thread():
-        results = Parallel(return_as="generator")(delayed(run)(*place) for place in places)
-        return _gather(results, places, repeats, design.folds, progress, done)
+        results = Parallel(return_as="generator")(delayed(quiet)(*place) for place in places)
+        return _gather(results, places, repeats, folds, progress)
 
 
 def frames_of(results: Sequence[FoldResult]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -174,13 +216,13 @@ def notes_of(results: Sequence[FoldResult]) -> list[Finding]:
 
 
 def _gather(
-    results: Iterator[FoldResult],
+    results: Iterator[Done],
     places: Sequence[tuple[int, int]],
     repeats: int,
     folds: int,
     progress: Callable[[str], None] | None,
-    done: list[FoldResult],
-) -> list[FoldResult]:
+) -> list[Done]:
+    done: list[Done] = []
     for (repeat, fold), result in zip(places, results, strict=True):
         done.append(result)
         if progress is not None:
@@ -188,12 +230,12 @@ def _gather(
     return done
 
 
-def _quietly(design: Design, arms: Sequence[Arm], repeat: int, fold: int, **how: Any) -> FoldResult:
+def _quietly(run: Callable[[int, int], Done], repeat: int, fold: int) -> Done:
     """Run one fold on one thread, as every worker does: sums then round alike for any number of jobs."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return run_fold(design, arms, repeat, fold, **how)
+        return run(repeat, fold)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tilth.bench.arms import RANDOM_DROP, TUNED
+from tilth.bench.design import RANDOM_DROP, TUNED
 from tilth.bench.metrics import CHANCE, METRICS, Metric, metrics_of
 from tilth.bench.result import Guard, Verdict, Word
 from tilth.bench.statistics import Estimate, corrected_t, correlated_posterior, holm, rows_needed
@@ -211,7 +211,7 @@ def _word(
         if tuned is not None and not (tuned.p < ALPHA and tuned.mean > 0):
             word, note = (
                 "threshold only",
-                "A tuned decision threshold gains as much without any change of data.",
+                "A tuned decision threshold gains as much, and no data need change for it.",
             )
         elif paid:
             word, note = "trades", f"{metric.name} gains, but {' and '.join(paid)}."

@@ -10,7 +10,12 @@ import typer
 
 from tilth.cli import show
 
-KINDS = {"ColumnStage": "columns", "RowStage": "training rows", "BatchStage": "batches"}
+KINDS = {
+    "ColumnStage": "columns",
+    "DecisionStage": "decisions",
+    "RowStage": "training rows",
+    "BatchStage": "batches",
+}
 SKIPPED = ("Parameters", "Findings", "Examples")
 
 
@@ -74,7 +79,8 @@ def schema() -> None:
 
 
 def _acts_on(cls: Any) -> str:
-    return next(KINDS[parent.__name__] for parent in cls.__mro__ if parent.__name__ in KINDS)
+    acts = next(KINDS[parent.__name__] for parent in cls.__mro__ if parent.__name__ in KINDS)
+    return f"{acts} or training rows" if "expand" in inspect.signature(cls).parameters else acts
 
 
 def _first_line(cls: Any) -> str:

@@ -114,6 +114,10 @@ class Bench(Section):
     """The metric that verdicts are about; auto: the task's own."""
     ablate: bool = False
     """Judge each stage by leaving it out."""
+    learning_curve: bool = False
+    """Say whether more rows would help, and how much."""
+    sizes: Annotated[list[int | float], MinLen(4)] | None = None
+    """The training rows that a learning curve tries, as counts or as shares; null: 8, up to all."""
     random_state: Annotated[int, Ge(0)] = 0
     """The seed of folds and probes."""
     n_jobs: int | None = None

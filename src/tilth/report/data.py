@@ -9,6 +9,7 @@ from platform import python_version
 from typing import Any
 
 from tilth.audit import Audit
+from tilth.bench import LearningCurve
 from tilth.bench.result import Trial
 from tilth.report.words import findings_of, summary
 
@@ -20,6 +21,7 @@ def as_json(
     run: Any = None,
     comparison: Trial | None = None,
     ablation: Trial | None = None,
+    curve: LearningCurve | None = None,
 ) -> dict[str, Any]:
     """Return what the report says as values that JSON can hold; a part that is not there is left out.
 
@@ -29,14 +31,15 @@ def as_json(
     run : RunResult, optional
         Anything with ``ledger``, ``findings``, ``recipe_yaml`` and ``out``.
     comparison, ablation : Trial, optional
+    curve : LearningCurve, optional
 
     Returns
     -------
     dict
-        ``summary``, ``findings``, ``audit``, ``run``, ``comparison``, ``ablation``, ``versions``.
+        ``summary``, ``findings``, ``audit``, ``run``, ``comparison``, ``ablation``, ``curve``, ``versions``.
         What is not a finite number is None.
     """
-    cards = summary(audit, run, comparison, ablation)
+    cards = summary(audit, run, comparison, ablation, curve)
     told: dict[str, Any] = {
         "summary": [{"what": c.what, "answer": c.big, "lines": list(c.lines)} for c in cards]
     }
@@ -52,7 +55,7 @@ def as_json(
             "recipe": run.recipe_yaml,
             "out": None if run.out is None else str(run.out),
         }
-    for name, trial in (("comparison", comparison), ("ablation", ablation)):
+    for name, trial in (("comparison", comparison), ("ablation", ablation), ("curve", curve)):
         if trial is not None:
             told[name] = trial.as_dict()
     told["versions"] = versions()

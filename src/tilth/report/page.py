@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tilth.audit import Audit
+from tilth.bench import LearningCurve
 from tilth.bench.result import Trial
-from tilth.report import parts, proof
+from tilth.report import learning, parts, proof
 from tilth.report.data import versions
 from tilth.report.elements import Element, element, name_of, raw
 from tilth.report.words import Card, findings_of, summary
@@ -24,6 +25,7 @@ def write(
     run: Any = None,
     comparison: Trial | None = None,
     ablation: Trial | None = None,
+    curve: LearningCurve | None = None,
 ) -> Path:
     """Write the report; the file is there as a whole or not at all.
 
@@ -39,6 +41,8 @@ def write(
         ``recipe_yaml`` and ``out``.
     comparison, ablation : Trial, optional
         What the bench found.
+    curve : LearningCurve, optional
+        What more rows would bring.
 
     Returns
     -------
@@ -46,7 +50,7 @@ def write(
         The file written.
     """
     target = Path(path)
-    text = page(title=title, audit=audit, run=run, comparison=comparison, ablation=ablation)
+    text = page(title=title, audit=audit, run=run, comparison=comparison, ablation=ablation, curve=curve)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, made = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     try:
@@ -70,6 +74,7 @@ def page(
     run: Any = None,
     comparison: Trial | None = None,
     ablation: Trial | None = None,
+    curve: LearningCurve | None = None,
 ) -> str:
     """Return the report as HTML text; see `write`."""
     sections: list[Element | None] = []
@@ -84,6 +89,8 @@ def page(
         sections.append(proof.comparison(comparison))
     if ablation is not None:
         sections.append(proof.ablation(ablation))
+    if curve is not None:
+        sections.append(learning.learning_curve(curve))
     recipe = run.recipe_yaml if run is not None else audit.recipe_text() if audit is not None else ""
     if recipe:
         sections.append(_recipe(recipe, proposed=run is None))
@@ -97,7 +104,7 @@ def page(
         element("title", title),
         element("style", raw(style)),
     )
-    told = summary(audit, run, comparison, ablation)
+    told = summary(audit, run, comparison, ablation, curve)
     cards = element("div", [_card(c) for c in told], class_="cards" if len(told) % 2 else "cards paired")
     top = element("header", element("h1", element("bdi", title)), _subtitle(audit, run), _contents(made))
     main = element("main", top, cards, made, _footer())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tilth.audit.result import ALIKE, remedy_line
+from tilth.bench import LearningCurve
 from tilth.bench.result import Trial
 from tilth.core import Finding, Ledger
 from tilth.report.elements import clean
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 STYLES = {"high": "bold red", "medium": "yellow", "low": "green", "info": "dim"}
 TONES = {"helps": "bold cyan", "hurts": "bold yellow", "trades": "yellow"}
+TONES |= {"more rows would help": "bold cyan"}
 CARD_TONES = {"good": "bold cyan", "bad": "bold yellow"}
 
 
@@ -78,6 +80,22 @@ def verdict_table(trial: Trial) -> Table:
         cells = [text(v.stage)] if staged else []
         cells += [text(v.probe).append(f"\n{metric(v.metric)}", "dim"), text(scores)]
         table.add_row(*cells, gain, text(v.word, TONES.get(v.word, "")))
+    return table
+
+
+def curve_table(done: LearningCurve) -> Table:
+    """Make a table of learning curves, two lines each: the score now, the gains foretold, the word."""
+    table = _table("model", "score", "twice the rows, 95%", "ten times, 95%", "rows needed", "verdict")
+    for c in done.curves:
+        gains = []
+        for said in (c.twice, c.tenfold):
+            span = "" if said is None else f"\n{signed(said.gain_low)} to {signed(said.gain_high)}"
+            gains.append("-" if said is None else f"{signed(said.gain)}{span}")
+        needed = "-" if c.rows_needed is None or c.rows_needed.value is None else f"{c.rows_needed.value:,}"
+        who = text(c.probe).append(f"\n{metric(c.metric)}", "dim")
+        table.add_row(
+            who, text(_number(c.points[-1].score)), *gains, needed, text(c.word, TONES.get(c.word, ""))
+        )
     return table
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tilth.audit import Audit
+from tilth.bench import Curve, LearningCurve
 from tilth.bench.result import Trial, Verdict
 from tilth.core import Finding, Ledger
 from tilth.core.finding import SEVERITIES
@@ -45,6 +46,7 @@ def summary(
     run: Any = None,
     comparison: Trial | None = None,
     ablation: Trial | None = None,
+    curve: LearningCurve | None = None,
 ) -> list[Card]:
     """Return an answer for each part that is there, in the order of the report."""
     cards = []
@@ -56,6 +58,8 @@ def summary(
         cards.append(helped(comparison))
     if ablation is not None:
         cards.append(mattered(ablation))
+    if curve is not None:
+        cards.append(grew(curve))
     return cards
 
 
@@ -150,6 +154,33 @@ def mattered(trial: Trial) -> Card:
         big,
         tuple(lines),
         "good" if helps and not hurts else "bad" if hurts and not helps else "even",
+    )
+
+
+def grew(done: LearningCurve) -> Card:
+    """Say whether more rows would help."""
+    words = Counter(c.word for c in done.curves)
+    total = len(done.curves)
+    several = "claim" if len(done.primary) > 1 else "model"
+    if words["more rows would help"]:
+        big, tone = f"More rows would help {words['more rows would help']} of {count(total, several)}", "good"
+    elif words["flat"] == total:
+        big, tone = "More rows would change little", "even"
+    elif words["flat"]:
+        big, tone = f"Flat for {words['flat']} of {count(total, several)}, unknown for the rest", "even"
+    else:
+        big, tone = "These rows cannot tell", "even"
+    return Card("More rows?", big, tuple(curve_line(c) for c in done.curves), tone)
+
+
+def curve_line(curve: Curve) -> str:
+    """Say what a curve foretells in one short sentence."""
+    if curve.twice is None:
+        return f"{curve.probe}: {curve.word}. {curve.note}".strip()
+    gain = curve.twice
+    return (
+        f"{curve.probe}: {curve.word}. {metric(curve.metric)} {curve.points[-1].score:.4f}; twice the rows "
+        f"{signed(gain.gain)} (95% {signed(gain.gain_low)} to {signed(gain.gain_high)})."
     )
 
 
