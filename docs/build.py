@@ -19,8 +19,9 @@ HEADINGS = (
 PICTURES = Path(__file__).parent / "pictures"
 KINDS = {
     "ColumnStage": "columns",
+    "DecisionStage": "what a model decides; rows stay",
     "RowStage": "rows (training only)",
-    "BatchStage": "batches (training only)",
+    "BatchStage": "batches, or rows with `expand` (training only)",
 }
 
 

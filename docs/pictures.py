@@ -162,12 +162,29 @@ def doubted(key: str, axes: Axes) -> None:
     axes.set_title(f"{key}: the least believed of {len(digit)} labels")
 
 
+def made(key: str, axes: Axes) -> None:
+    """Draw the rows that are made of a rare class, among those there are."""
+    random = np.random.default_rng(9)
+    many = random.normal(size=(300, 2)) @ np.array([[1.2, 0.3], [0.0, 0.8]])
+    angle = random.uniform(0.2, 2.4, 24)
+    few = np.column_stack([2.6 * np.cos(angle), 2.6 * np.sin(angle) - 0.6]) + random.normal(0, 0.2, (24, 2))
+    X, y = np.vstack([many, few]), np.repeat(["frequent", "rare"], [300, 24])
+    stage = tilth.stage(key, ratio=0.5)
+    rows = stage.fit_resample(X, y)[0][len(X) :]
+    axes.scatter(*many.T, s=7, color=GREY, label=f"frequent: {len(many)}", linewidths=0)
+    axes.scatter(*rows.T, s=14, facecolors="none", edgecolors=ORANGE, lw=0.7, label=f"made: {len(rows)}")
+    axes.scatter(*few.T, s=14, color=BLUE, label=f"rare: {len(few)}", linewidths=0)
+    axes.set(xlabel="x", ylabel="y", title=f"{key}: rows between neighbors of the rare class")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+
+
 PICTURES: dict[str, Callable[[str, Axes], None]] = {
     "outliers.clip": clipped,
     "impute.drop": shares,
     "impute.drop_rows": shares,
     "impute.sentinels": marks,
     "labels.clean": doubted,
+    "balance.smote": made,
 }
 
 

@@ -72,7 +72,7 @@ def test_findings_are_sorted_finite_and_declared_with_a_stage(seen):
 def test_the_recipe_holds_what_findings_call_for_in_order(seen):
     keys = [line.key for line in seen.recipe.stages]
     assert keys[:4] == ["duplicates.exact", "impute.sentinels", "impute.simple", "outliers.clip"]
-    assert keys.index("scale.robust") < keys.index("encode.category") < keys.index("balance.weight")
+    assert keys.index("scale.robust") < keys.index("encode.category") < keys.index("balance.threshold")
     assert seen.recipe.stages[1].params == {"values": {"city": ["?"], "age": [999]}}
     assert seen.recipe.data.null_values == []
     assert seen.recipe.data.row_id == "record"

@@ -94,7 +94,7 @@ def propose(
         # Confident learning flags hard rows as well as wrong ones: a person looks before anything is done.
         made.stage("labels.clean", found[0].message, action="report")
     if found := [f for f in of("target.imbalance") if 1 - f.score < IMBALANCED]:
-        made.stage("balance.weight", found[0].message)
+        made.stage("balance.threshold", found[0].message)
     return made
 
 

@@ -38,7 +38,10 @@ def target(target: Column) -> Iterator[Finding]:
     name, rows = target.name, target.rows
     if missing := rows - target.filled:
         message = f"The target '{name}' is missing in {missing} of {rows} rows: they cannot be learned from."
-        yield target.finding("target.missing", message, missing / rows, "high", mask=target.series.is_null())
+        # Numbers are not guessed at: rows without one are for a person to fill or to leave out.
+        remedy = {"labels.pseudo": {}} if target.distinct > 1 and is_classes(target) else None
+        mask = target.series.is_null()
+        yield target.finding("target.missing", message, missing / rows, "high", mask=mask, remedy=remedy)
     if target.distinct <= 1:
         message = f"The target '{name}' has {target.distinct or 'no'} value: there is nothing to learn."
         yield target.finding("target.one_class", message, 1.0, "high")
@@ -54,7 +57,9 @@ def target(target: Column) -> Iterator[Finding]:
             f"{shown(target.counts.row(0)[0])} has {counts[0]}."
         )
         severity: Severity = "high" if ratio < 0.02 else "medium" if ratio < IMBALANCED else "info"
-        yield target.finding("target.imbalance", message, 1 - ratio, severity, remedy={"balance.weight": {}})
+        yield target.finding(
+            "target.imbalance", message, 1 - ratio, severity, remedy={"balance.threshold": {}}
+        )
     rare = target.counts.filter(pl.col("count") < FEW_OF_A_CLASS)
     if rare.height:
         told = ", ".join(f"{shown(v)} ({n})" for v, n in rare.head(5).iter_rows())

@@ -106,7 +106,7 @@ def report_imbalance(stage: Stage, classes: Classes) -> None:
         float(counts[small] / counts[large]),
         severity="medium" if counts[small] < 0.1 * counts[large] else "low",
         n_rows=int(counts[small]),
-        remedy={"balance.weight": {}},
+        remedy={"balance.threshold": {}},
     )
 
 

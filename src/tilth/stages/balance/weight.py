@@ -142,5 +142,5 @@ class BalanceWeight(RowStage):
                 f"class '{names[large]}' {mass[large]:.6g}.",
                 float(mass[small] / mass[large]),
                 severity="medium" if mass[small] < 0.1 * mass[large] else "low",
-                remedy={"balance.weight": {"method": self.method}},
+                remedy={"balance.weight": {"method": "balanced" if self.method == "given" else self.method}},
             )

@@ -100,9 +100,9 @@ class LabelsPseudo(RowStage):
     Findings
         labels.pseudo : rows got a label; score: the share of the rows without one that did; rows: the least
             sure first.
-        labels.pseudo_right : the estimated share of right labels: labels of one fold after another are hidden,
-            all is done again, and those rows count that get a label. The interval (Wilson's) is that of
-            these rows alone; with few labels the estimate runs low, for each fold learns from fewer still.
+        labels.pseudo_right : the estimated share of right labels: labels of one fold after another are
+            hidden, all is done again, and those rows count that get a label. The interval (Wilson's) is that
+            of these rows alone; with few labels the estimate runs low, for each fold learns from fewer still.
         labels.pseudo_none : classes that no row was labeled as; score: how many.
         labels.pseudo_rest : rows stay without a label; score: their share.
         labels.pseudo_few : too few labels to judge any, or some, class unseen; score: the classes not judged.
