@@ -39,7 +39,7 @@ def target(target: Column) -> Iterator[Finding]:
     if missing := rows - target.filled:
         message = f"The target '{name}' is missing in {missing} of {rows} rows: they cannot be learned from."
         # Numbers are not guessed at: rows without one are for a person to fill or to leave out.
-        remedy = {"labels.pseudo": {}} if target.distinct > 1 and is_classes(target) else None
+        remedy: dict | None = {"labels.pseudo": {}} if target.distinct > 1 and is_classes(target) else None
         mask = target.series.is_null()
         yield target.finding("target.missing", message, missing / rows, "high", mask=mask, remedy=remedy)
     if target.distinct <= 1:
