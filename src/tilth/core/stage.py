@@ -363,7 +363,7 @@ class DecisionStage(RowStage):
     @property
     def decided(self) -> bool:
         """Tell whether it has learned how to decide."""
-        raise NotImplementedError
+        return False
 
     def learn_decision(
         self, truth: np.ndarray, probabilities: np.ndarray, weight: np.ndarray, classes: Sequence[str]
@@ -378,11 +378,10 @@ class DecisionStage(RowStage):
         weight : ndarray of shape (n_rows,)
         classes : sequence of str
         """
-        raise NotImplementedError
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the place of the class that is decided for, shape (n_rows,)."""
-        raise NotImplementedError
+        """Return the place of the class that is decided for, shape (n_rows,): the most probable one."""
+        return np.asarray(probabilities.argmax(axis=1))
 
 
 def output(stage: Any, container: Container) -> Container:
