@@ -1,12 +1,13 @@
-"""Laws 1, 2, 4 and 10 of column stages: what is learned merges, what is done splits."""
+"""Laws 1, 2, 4 and 10 of column stages, and their inverses: learning merges, changing splits."""
 
 import numpy as np
 import polars as pl
 import pytest
 
-from tests.laws.cases import Case, alike, cases, learned, parts
+from tests.laws.cases import ROLES, Case, alike, cases, learned, made, numbers, parts
+from tests.laws.exceptions import COMPLETE, NUMBERS
 from tilth.core import BatchStage, ColumnStage, RowStage
-from tilth.table import ROW
+from tilth.table import ROW, Table
 
 CUTS = {
     "two parts": ([50], None),
@@ -25,6 +26,7 @@ def test_law_1_what_is_learned_from_parts_is_what_is_learned_from_the_whole(case
     merged = case.make().fit_table(parts(table, *CUTS[cut]))
     alike(learned(merged), learned(whole))
     alike(merged.change(table.frame).collect(), whole.change(table.frame).collect())
+    alike(merged.change_training(table.frame).collect(), whole.change_training(table.frame).collect())
 
 
 @pytest.mark.parametrize("case", cases("split", ColumnStage))
@@ -34,6 +36,9 @@ def test_law_2_what_is_done_to_parts_is_what_is_done_to_the_whole(case: Case):
     for bounds in ([30], [0, 1, 2, 89], list(range(1, 90))):
         done = [stage.change(part.frame).collect() for part in parts(new, bounds)]
         alike(pl.concat(done), whole)
+    own = case.table()
+    trained = [stage.change_training(part.frame).collect() for part in parts(own, [1, 50])]
+    alike(pl.concat(trained), stage.change_training(own.frame).collect())
 
 
 @pytest.mark.parametrize("case", cases("split", ColumnStage))
@@ -80,6 +85,34 @@ def test_law_10_new_rows_keep_their_number_and_order(case: Case):
         assert out.frame.collect()[ROW].to_list() == new.ids.tolist()
         for role in ("target", "weight", "group", "row_id"):
             assert out.role(role).equals(new.role(role)), role
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("case", cases("inverse", ColumnStage))
+def test_what_can_be_inverted_gives_the_columns_back(case: Case, gaps: bool):
+    if gaps and case.key in COMPLETE:
+        return
+    table = Table.of(made(120, 0, not gaps), roles=ROLES)
+    if case.key in NUMBERS:
+        rows = table.frame.collect()
+        table = table.with_frame(rows.with_columns(numbers(rows)).lazy())
+    stage = case.fitted(table)
+    if not hasattr(stage, "invert"):
+        return
+    before = table.frame.select(ROW, *table.features).collect()
+    back = stage.inverted(stage.change(table.frame)).select(ROW, *table.features).collect()
+    assert back.schema == before.schema
+    assert stage.inverted(stage.change(table.frame.head(0))).collect().height == 0
+    for name in before.columns:
+        if name not in stage.columns_:
+            assert back[name].equals(before[name]), name
+        elif stage.restores == "exactly" and before.schema[name].is_numeric():
+            assert back[name].is_null().equals(before[name].is_null()), name
+            one, two = (f[name].drop_nulls().cast(pl.Float64).to_numpy() for f in (before, back))
+            rounding = 1e-6 if before.schema[name] != pl.Float32 else 1e-5
+            np.testing.assert_allclose(two, one, rtol=0, atol=rounding * np.abs(one).max(), err_msg=name)
+        elif stage.restores == "exactly":
+            assert back[name].equals(before[name]), name
 
 
 @pytest.mark.parametrize("case", cases("new data", RowStage, BatchStage))

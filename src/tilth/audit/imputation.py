@@ -9,7 +9,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tilth.core import Finding
-from tilth.stages.trial import Line, candidate, compare, spoken
+from tilth.core.parameters import spoken
+from tilth.stages.trial import Line, candidate, compare
 from tilth.statistics import Statistics
 from tilth.table import ROW, Table
 

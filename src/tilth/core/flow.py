@@ -70,11 +70,17 @@ def fit(stages: Named, table: Table, progress: Callable[[str], None] | None = No
     return done
 
 
-def apply(stages: Named, frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Add the fitted column stages to the query; row and batch stages cannot be reached from here."""
+def apply(stages: Named, frame: pl.LazyFrame, *, training: bool = False) -> pl.LazyFrame:
+    """Add the fitted column stages to the query; row and batch stages cannot be reached from here.
+
+    Parameters
+    ----------
+    training : bool
+        The rows are those that were learned from.
+    """
     for _, stage in stages:
         if isinstance(stage, ColumnStage):
-            frame = stage.change(frame)
+            frame = stage.change_training(frame) if training else stage.change(frame)
     return frame
 
 
@@ -93,7 +99,7 @@ def replay(stages: Named, table: Table, ledger: Ledger) -> Table:
         )
     for name, stage in stages:
         if isinstance(stage, ColumnStage):
-            table = table.with_frame(stage.change(table.frame))
+            table = table.with_frame(stage.change_training(table.frame))
         elif isinstance(stage, PlanningStage) and stage.on_rows:
             table = ledger.replay_stage(name, table)
     return table
@@ -107,7 +113,7 @@ def fused(stages: Named) -> bool:
 def _fit_columns(name: str, stage: ColumnStage, done: Prepared) -> None:
     before = done.table
     stage.fit_table([before])
-    after = stage.change(before.frame)
+    after = stage.change_training(before.frame)
     if not stage.fused:
         # Later statistics would carry out the costly step again and again.
         after = after.collect().lazy()

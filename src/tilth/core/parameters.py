@@ -121,6 +121,16 @@ def readable(hint: Any) -> str:
     return plain_words.get(hint) or str(getattr(hint, "__name__", hint))
 
 
+def spoken(stage: Any) -> dict[str, Any]:
+    """Return the parameters of a stage that differ from the defaults."""
+    fields = model_of(type(stage)).model_fields
+    return {
+        name: value
+        for name, value in stage.get_params(deep=False).items()
+        if fields[name].is_required() or value != fields[name].default
+    }
+
+
 def _bounds(metadata: Sequence[Any]) -> Iterator[tuple[str, Any]]:
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "min_length": "at least", "max_length": "at most"}
     for one in metadata:

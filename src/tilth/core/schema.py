@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
@@ -63,6 +66,34 @@ def conform(table: Table, learned: dict[str, str], where: str) -> Table:
         others = [c for c in table.frame.collect_schema().names() if c not in learned]
         table = table.with_frame(table.frame.select([*names, *others]))
     return table
+
+
+def empty(learned: dict[str, str]) -> pl.LazyFrame:
+    """Return no rows of the columns learned from."""
+    return pl.LazyFrame(schema={name: read_type(text) for name, text in learned.items()})
+
+
+def as_given_out(X: Any, names: Sequence[str]) -> Table:
+    """Read what a stage or pipeline gave out: the columns of an array take the names they were given."""
+    table = Table.of(X)
+    if table.container.form != "numpy" or len(table.features) != len(names):
+        return table
+    return table.with_frame(table.frame.rename(dict(zip(table.features, names, strict=True))))
+
+
+def as_type(name: str, now: pl.DataType, wanted: pl.DataType) -> pl.Expr:
+    """Return a column in the type it had: whole numbers are rounded and held to what the type holds."""
+    column = pl.col(name)
+    if now == wanted or not now.is_numeric():
+        return column if now == wanted else column.cast(wanted)
+    if wanted == pl.Boolean:
+        return column > 0.5
+    if wanted.is_integer() and not now.is_integer():
+        least, most = pl.select(wanted.min().alias("a"), wanted.max().alias("b")).row(0)  # type: ignore[attr-defined]
+        # The float next to the largest 64-bit number lies beyond it.
+        top = float(most) if int(float(most)) == most else math.nextafter(float(most), 0.0)
+        return column.round().clip(float(least), top).cast(wanted)
+    return column.cast(wanted)
 
 
 def read_type(text: str) -> pl.DataType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -18,7 +18,7 @@ from tilth.core.finding import Finding
 from tilth.core.plan import RowPlan
 from tilth.core.plan import apply as carry_out
 from tilth.core.sampling import give_rows, rows_added, sampler_tags
-from tilth.core.schema import conform, read_type, schema_of
+from tilth.core.schema import as_given_out, as_type, conform, empty, schema_of
 from tilth.errors import DataError, StageError, TilthError
 from tilth.statistics import Statistics
 from tilth.table import KINDS, ROW, Container, Selector, Table, select
@@ -140,10 +140,15 @@ class ColumnStage(Stage):
     """Change columns, row by row: the same for training rows and new rows.
 
     An author writes `learn`, which asks for statistics and sets attributes that end in ``_``, and
-    `change`, which adds expressions to a lazy query.
+    `change`, which adds expressions to a lazy query. Where the change can be undone, an author writes
+    `invert` too, which gives the columns back by name, in any numeric type and order.
 
     Attributes
     ----------
+    needs_target : bool
+        It learns from the target; rows without one are left out by the author.
+    restores : {'exactly', 'nearly'}
+        What `inverse_transform` gives back: the values to rounding, or what is left of them.
     fused : bool
         `change` adds expressions only; False where it needs whole columns in memory.
     partial : bool
@@ -151,9 +156,12 @@ class ColumnStage(Stage):
         ``cells_`` (column -> cells), for the ledger.
     """
 
+    needs_target: ClassVar[bool] = False
+    restores: Literal["exactly", "nearly"] = "exactly"
     fused: ClassVar[bool] = True
     partial: ClassVar[bool] = False
     cells_: dict[str, int]
+    invert: Callable[[pl.LazyFrame], pl.LazyFrame]
 
     def learn(self, statistics: Statistics) -> None:
         """Learn from the rows that `statistics` answers for."""
@@ -162,10 +170,36 @@ class ColumnStage(Stage):
         """Return the query with the stage's expressions added."""
         return frame
 
+    def change_training(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return what becomes of the rows that were learned from: the same, unless that would leak labels."""
+        return self.change(frame)
+
+    def inverted(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the query with the columns as they were at fit: by `invert`, in their types and order."""
+        back = self.invert(frame)
+        schema = back.collect_schema()
+        places = [c for c in self.schema_ if c in schema]
+        mended = (as_type(c, schema[c], self.types_[c]) if c in self.types_ else pl.col(c) for c in places)
+        return back.select(*mended, *(c for c in schema if c not in self.schema_))
+
     def fit_table(self, shards: Sequence[Table]) -> Self:
         """Learn from tables: one, or the parts of one."""
-        self._begin(next((s for s in shards if s.height), shards[0]))
-        self.learn(Statistics([shard.frame for shard in shards], ROW))
+        first = next((s for s in shards if s.height), shards[0])
+        self._begin(first)
+        if self.needs_target and self.columns_:
+            first.need("target", f"{self.key}: {type(self).__name__}")
+        if hasattr(type(self), "invert"):
+            self.types_ = {c: first.schema[c] for c in self.columns_}
+        roles = first.roles
+        self.learn(
+            Statistics(
+                [shard.frame for shard in shards],
+                ROW,
+                target=roles.target,
+                weight=roles.weight,
+                group=roles.group,
+            )
+        )
         return self
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -188,7 +222,7 @@ class ColumnStage(Stage):
         """Fit, and return the changed rows."""
         table = self._enter(X, y, reset=True)
         self.fit_table([table])
-        after = lineage.changed(table, self.change, self.key, fused=self.fused)
+        after = lineage.changed(table, self.change_training, self.key, fused=self.fused)
         return self._give(X, table, after.frame)
 
     def _give(self, X: Any, table: Table, frame: pl.LazyFrame) -> Any:
@@ -202,8 +236,13 @@ class ColumnStage(Stage):
     def inverse_transform(self, X: Any) -> Any:
         """Return the columns as they were before `transform`, to rounding; for stages with an ``invert``."""
         check_is_fitted(self, "schema_")
-        table = Table.of(X)
-        return self._give(X, table, self.invert(table.frame))
+        given = self._given_out()
+        table = conform(as_given_out(X, list(given)), given, type(self).__name__)
+        return self._give(X, table, self.inverted(table.frame))
+
+    def _given_out(self) -> dict[str, str]:
+        """Return what `transform` gives, as `schema_` tells what it gets."""
+        return {name: str(dtype) for name, dtype in self.change(empty(self.schema_)).collect_schema().items()}
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Name the columns that `transform` returns."""
@@ -214,8 +253,7 @@ class ColumnStage(Stage):
             if known or len(input_features) != len(names):
                 what = "feature_names_in_" if known else f"the number of features ({len(names)})"
                 raise ValueError(f"input_features is not equal to {what} of this {type(self).__name__}.")
-        empty = pl.LazyFrame(schema={name: read_type(text) for name, text in self.schema_.items()})
-        out = self.change(empty).collect_schema().names()
+        out = list(self._given_out())
         if input_features is not None:
             given = dict(zip(names, map(str, input_features), strict=True))
             out = [given.get(name, name) for name in out]
@@ -230,6 +268,7 @@ class ColumnStage(Stage):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags = sklearn.utils.TransformerTags(preserves_dtype=[])
+        tags.target_tags.required = self.needs_target
         return tags
 
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from tilth.core import Stage, apply, conform, fit, fused, lineage, schema_of
 from tilth.core.sampling import give_rows
-from tilth.core.schema import read_type
+from tilth.core.schema import as_given_out, empty
 from tilth.core.stage import RowStage, output
 from tilth.errors import DataError, StageError, UnknownName, listed
 from tilth.pipeline.deciding import Decisions, decisions_of
@@ -108,15 +108,18 @@ class Pipeline(Leaving):
         return self
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
-        """Fit, and return all rows of `X` transformed: the same rows, as `transform` would."""
+        """Fit, and return all rows of `X` transformed, also those that a row stage drops.
+
+        They are what `transform` would make of them, but for stages that learn from the target and give
+        rows they learned from values learned from the others (`encode.target`).
+        """
         table, done = self._fit(X, y, sample_weight, groups)
-        if done.rows is not None:
-            return self.transform(X)
-        if fused(self.stages_):
-            lineage.changed(table, self._change, self._in_words, fused=True)
-        else:
+        if done.rows is None and not fused(self.stages_):
             lineage.remember(table, done.table, self._in_words)
-        return self._give(X, done.table, done.touched)
+            return self._give(X, done.table, done.touched)
+        change = lambda frame: apply(self.stages_, frame, training=True)
+        after = lineage.changed(table, change, self._in_words, fused=fused(self.stages_))
+        return self._give(X, after, done.touched)
 
     def fit_resample(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
         """Fit, and return the training rows as the stages leave them.
@@ -209,11 +212,12 @@ class Pipeline(Leaving):
         closed = [n for n, s in column_stages if not hasattr(s, "invert")]
         if closed:
             raise StageError(f"Pipeline: {', '.join(closed)} cannot be inverted. Invert a part: pipe[2:].")
-        table = Table.of(X)
+        given = {name: str(dtype) for name, dtype in self._empty().collect_schema().items()}
+        table = conform(as_given_out(X, list(given)), given, "Pipeline")
         frame = table.frame
         for _, stage in reversed(column_stages):
-            frame = stage.invert(frame)
-        return self._give(X, table.with_frame(frame), set(table.features))
+            frame = stage.inverted(frame)
+        return self._give(X, table.with_frame(frame), self._touched)
 
     def _inputs(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -276,7 +280,7 @@ class Pipeline(Leaving):
     # Looking inside
 
     def _empty(self) -> pl.LazyFrame:
-        return apply(self.stages_, pl.LazyFrame(schema={c: read_type(t) for c, t in self.schema_.items()}))
+        return apply(self.stages_, empty(self.schema_))
 
     def plan(self) -> str:
         """Return the query of `transform` as Polars optimized it: one, for stages of expressions."""

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from sklearn.base import clone
 
-from tilth.core.parameters import check, model_of
+from tilth.core.parameters import check, model_of, spoken
 from tilth.core.stage import ColumnStage
 from tilth.errors import StageError, TilthError, TilthWarning
 from tilth.stages import stage
@@ -296,16 +296,6 @@ def line_of(one: ColumnStage) -> str:
     """Return a stage as a line of a recipe: ``impute.iterative: {model: linear}``."""
     params = spoken(one)
     return f"{one.key}: {{{', '.join(f'{k}: {_word(v)}' for k, v in params.items())}}}" if params else one.key
-
-
-def spoken(one: ColumnStage) -> dict[str, Any]:
-    """Return the parameters of a stage that differ from the defaults."""
-    fields = model_of(type(one)).model_fields
-    return {
-        n: v
-        for n, v in one.get_params(deep=False).items()
-        if fields[n].is_required() or v != fields[n].default
-    }
 
 
 def _word(value: Any) -> str:

@@ -30,6 +30,8 @@ class Statistics:
         order, so that a rerun gives the same bytes.
     id_column : str
         The column of row ids.
+    target, weight, group : str, optional
+        The columns of the shards that hold the target, the weights and the groups of the rows.
 
     Examples
     --------
@@ -49,9 +51,18 @@ class Statistics:
         step = self._columns_at_once
         return [columns[i : i + step] for i in range(0, len(columns), step)]
 
-    def __init__(self, shards: Sequence[pl.LazyFrame], id_column: str = "__row__") -> None:
+    def __init__(
+        self,
+        shards: Sequence[pl.LazyFrame],
+        id_column: str = "__row__",
+        *,
+        target: str | None = None,
+        weight: str | None = None,
+        group: str | None = None,
+    ) -> None:
         self.shards = list(shards)
         self.id_column = id_column
+        self.target, self.weight, self.group = target, weight, group
         self.schema = self.shards[0].collect_schema()
 
     def _merged(self, statistic: Callable[[pl.LazyFrame], T]) -> T:

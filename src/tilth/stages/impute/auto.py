@@ -12,9 +12,10 @@ from annotated_types import Ge, Gt, Le
 from pydantic import Field
 from sklearn.utils.validation import check_is_fitted
 
+from tilth.core.parameters import spoken
 from tilth.core.stage import ColumnStage, Selection
 from tilth.stages.imputing import FINDS
-from tilth.stages.trial import candidate, compare, spoken
+from tilth.stages.trial import candidate, compare
 from tilth.statistics import Statistics
 from tilth.table import ROW, Table
 
