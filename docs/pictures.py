@@ -30,6 +30,8 @@ GIVEN: dict[str, dict[str, Any]] = {
     "impute.neighbors": {"on": ["x", "y"]},
     "impute.iterative": {"on": ["x", "y"]},
     "impute.autoencoder": {"on": ["x", "y"], "max_epochs": 400},
+    "scale.quantile": {"output": "normal"},
+    "reduce.autoencoder": {"size": 2},
 }
 
 
@@ -178,6 +180,128 @@ def made(key: str, axes: Axes) -> None:
     axes.legend(frameon=False, fontsize=8, loc="lower right")
 
 
+def skewed() -> dict[str, np.ndarray]:
+    """Make a column with a long tail and a few far values, and one of two humps."""
+    random = np.random.default_rng(10)
+    tail = np.append(random.lognormal(1.0, 0.8, 2980), random.uniform(60, 90, 20))
+    humps = np.append(random.normal(20, 3, 1800), random.normal(45, 6, 1200))
+    return {"a long tail": tail, "two humps": humps}
+
+
+def scaled(key: str, axes: Axes) -> None:
+    """Draw columns before and after scaling: what is moved, and what stays of their shape."""
+    axes.axis("off")
+    rows = pl.DataFrame(skewed())
+    out = tilth.stage(key, **GIVEN.get(key, {})).fit_transform(rows)
+    for across, (name, color) in enumerate(zip(rows.columns, (BLUE, ORANGE), strict=True)):
+        for down, (frame, when) in enumerate(((rows, "before"), (out, "after"))):
+            inner = axes.inset_axes((0.52 * across, 0.56 * (1 - down), 0.46, 0.38))
+            inner.hist(frame[name].to_numpy(), bins=60, color=GREY if when == "before" else color)
+            inner.set_yticks([])
+            inner.tick_params(labelsize=7)
+            inner.set_title(f"{name}, {when}", fontsize=8, loc="left", pad=3)
+    axes.set_title(f"{key}{said(GIVEN.get(key, {}))}")
+
+
+def made_of_rows(key: str, axes: Axes) -> None:
+    """Draw rows before and after each is brought to length 1."""
+    rows = cloud()
+    out = tilth.stage(key).fit_transform(rows)
+    axes.scatter(rows["x"], rows["y"], s=7, color=GREY, label="before", linewidths=0)
+    axes.scatter(out["x"], out["y"], s=9, color=ORANGE, label="after", linewidths=0)
+    axes.set(xlabel="x", ylabel="y", title=f"{key}: the direction of each row", aspect="equal")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def said(given: dict[str, Any]) -> str:
+    """Write parameters as part of a title."""
+    return f": {', '.join(f'{name} {value}' for name, value in given.items())}" if given else ""
+
+
+def digits() -> tuple[pl.DataFrame, np.ndarray]:
+    """Return the handwritten digits: 64 pixels, and which digit it is."""
+    from sklearn.datasets import load_digits
+
+    pixels, digit = load_digits(return_X_y=True)
+    return pl.DataFrame(pixels, schema=[f"p{place}" for place in range(64)]), digit
+
+
+def explained(key: str, axes: Axes) -> None:
+    """Draw the variance along each component, beside that of columns that are shuffled each by itself."""
+    X, _ = digits()
+    random = np.random.default_rng(11)
+    mixed = [np.cov(random.permuted(X.to_numpy(), axis=0), rowvar=False) for _ in range(20)]
+    chance = np.quantile([np.linalg.eigvalsh(one)[::-1] for one in mixed], 0.95, axis=0)
+    scores = tilth.stage(key, keep=64).fit_transform(X).to_numpy()
+    chosen = tilth.stage(key, keep="parallel").fit_transform(X).width
+    shares = 100 * scores.var(axis=0) / X.to_numpy().var(axis=0).sum()
+    number = np.arange(1, len(shares) + 1)
+    axes.bar(number, shares, color=np.where(number <= chosen, BLUE, GREY).tolist())
+    beside = axes.twinx()
+    beside.plot(number, shares.cumsum(), color=ORANGE, lw=1.2)
+    beside.set(ylim=(0, 103), ylabel="all up to here, %")
+    beside.spines["right"].set_visible(True)
+    axes.axvline(chosen + 0.5, color="black", lw=0.8, ls="--")
+    axes.text(chosen + 1, 0.45 * shares[0], f"parallel analysis keeps {chosen}", fontsize=8)
+    by_chance = 100 * chance[: len(shares)] / X.to_numpy().var(axis=0, ddof=1).sum()
+    axes.plot(number, by_chance, color="black", lw=1, label="by chance (95%)")
+    axes.legend(frameon=False, fontsize=8, loc="center right")
+    axes.set(xlabel="component", ylabel="share of the variance, %", title=f"{key}: 64 pixels of digits")
+
+
+def mapped(key: str, axes: Axes) -> None:
+    """Draw the digits in two numbers, beside principal components, colored by what digit it is."""
+    X, digit = digits()
+    axes.axis("off")
+    pair = (("reduce.pca", {"keep": 2}), (key, GIVEN.get(key, {})))
+    for across, (which, given) in enumerate(pair):
+        stage = tilth.stage(which, **given)
+        codes = (stage.fit(X, digit) if stage.needs_target else stage.fit(X)).transform(X).to_numpy()
+        inner = axes.inset_axes((0.5 * across, 0.0, 0.46, 0.92))
+        shown = inner.scatter(*codes.T[:2], c=digit, s=2, cmap="tab10", linewidths=0, rasterized=True)
+        inner.set(xticks=[], yticks=[])
+        inner.set_title(which, fontsize=9)
+    axes.figure.colorbar(shown, ax=axes, ticks=range(10), label="digit", shrink=0.8)
+
+
+def kept(key: str, axes: Axes) -> None:
+    """Draw distances between digits before and after."""
+    X, _ = digits()
+    X = X[::9]
+    pairs = np.triu_indices(X.height, 1)
+    for keep, color in ((16, GREY), (256, BLUE)):
+        wide = np.tile(X.to_numpy(), 16)  # 1,024 columns, so that there is something to reduce
+        out = tilth.stage(key, keep=keep).fit_transform(wide)
+        far = [np.linalg.norm(rows[pairs[0]] - rows[pairs[1]], axis=1) for rows in (wide, np.asarray(out))]
+        axes.scatter(*far, s=1, color=color, label=f"{keep} sums", linewidths=0, alpha=0.4, rasterized=True)
+    ends = [0, float(np.max(far))]
+    axes.plot(ends, ends, color="black", lw=0.8, ls="--")
+    axes.set(xlabel="distance in 1,024 columns", ylabel="distance after", title=f"{key}: pairs of digits")
+    axes.legend(frameon=False, fontsize=8, markerscale=6)
+
+
+def told(key: str, axes: Axes) -> None:
+    """Draw what a column of chance tells of the target, if a row's own label counts and if it does not."""
+    random = np.random.default_rng(12)
+    X, y = pl.DataFrame({"code": random.integers(0, 1500, 4000).astype(str)}), random.integers(0, 2, 4000)
+    stage = tilth.stage(key)
+    other = stage.fit_transform(X, y)["code"].to_numpy()
+    own = stage.transform(X)["code"].to_numpy()
+    axes.axis("off")
+    bins = np.linspace(0, 1, 41).tolist()
+    for across, (values, name) in enumerate(
+        ((own, "from all rows: what new rows get"), (other, "from other rows: what training rows get"))
+    ):
+        inner = axes.inset_axes((0.52 * across, 0.1, 0.46, 0.8))
+        for label, color in ((0, GREY), (1, ORANGE)):
+            inner.hist(values[y == label], bins, color=color, alpha=0.7, label=f"target {label}")
+        inner.set_title(name, fontsize=8, loc="left")
+        inner.set(xlabel="code becomes", yticks=[])
+        inner.margins(y=0.25)
+    inner.legend(frameon=False, fontsize=8, loc="upper center", ncols=2)
+    axes.set_title(f"{key}: 1,500 levels that tell nothing")
+
+
 PICTURES: dict[str, Callable[[str, Axes], None]] = {
     "outliers.clip": clipped,
     "impute.drop": shares,
@@ -185,12 +309,20 @@ PICTURES: dict[str, Callable[[str, Axes], None]] = {
     "impute.sentinels": marks,
     "labels.clean": doubted,
     "balance.smote": made,
+    "encode.target": told,
+    "scale.rows": made_of_rows,
+    "reduce.pca": explained,
+    "reduce.random": kept,
+    "reduce.autoencoder": mapped,
+    "reduce.kernel_pca": mapped,
+    "reduce.supervised": mapped,
 }
 
 
 def painter(key: str) -> Callable[[str, Axes], None] | None:
     """Return what draws a stage; None where nothing does."""
-    return PICTURES.get(key) or {"impute": filled, "outliers": scored}.get(key.partition(".")[0])
+    rooms = {"impute": filled, "outliers": scored, "scale": scaled}
+    return PICTURES.get(key) or rooms.get(key.partition(".")[0])
 
 
 def draw(key: str) -> Path | None:

@@ -31,9 +31,9 @@ def test_the_code_in_a_guide_runs(page: Path) -> None:
         exec(compile(block, page.name, "exec"), scope)
 
 
-def test_each_imputer_and_each_outlier_stage_has_a_picture_on_its_page() -> None:
+def test_each_stage_that_moves_rows_or_cells_has_a_picture_on_its_page() -> None:
     for key in keys():
-        if key.startswith(("impute.", "outliers.")):
+        if key.startswith(("impute.", "outliers.", "reduce.", "scale.")):
             page = (ROOT / "docs" / "reference" / f"{key}.md").read_text(encoding="utf-8")
             assert f"](../pictures/{key}.svg)" in page, f"run `make pictures docs` for {key}"
 

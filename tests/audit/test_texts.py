@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.audit.test_columns import checked, column, only
-from tilth.audit.dates import dates
+from tilth.stages.encode.parse import EncodeParse
 
 
 def found(values: list[str], kind: str):
@@ -79,22 +79,22 @@ def test_whether_the_day_comes_first_is_settled_by_other_dates_or_left_open() ->
     assert "30 cells can be read either way" in clash.message
 
 
-@given(st.lists(st.dates(dt.date(1900, 1, 1), dt.date(2099, 12, 31)), min_size=1, max_size=30), st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_every_date_that_is_written_is_read(days: list[dt.date], month_first: bool) -> None:
-    way = "%m/%d/%Y" if month_first else "%d.%m.%Y"
-    texts = pl.DataFrame({"value": sorted({day.strftime(way) for day in days})})
-    read = dates(texts.with_columns(pl.lit(1).alias("count"), pl.col("value").alias("plain")))
-    assert read.mask.all()
-    assert sum(count for _, _, count in read.formats) == texts.height
-    surely = {"month/day/year"} if month_first else {"day/month/year"}
-    assert {name for name, _, _ in read.formats} <= surely | {"day or month first"}
-
-
-def test_no_day_that_does_not_exist_is_a_date() -> None:
-    texts = pl.DataFrame({"value": ["2021-02-30", "31/31/2021", "2021-13-01", "2020-02-29"]})
-    read = dates(texts.with_columns(pl.lit(1).alias("count"), pl.col("value").alias("plain")))
-    assert read.mask.to_list() == [False, False, False, True]
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["$1,200", "$3"], "text.numbers"),
+        (["3 kg", "4 kg", "5 kg"], "text.numbers"),
+        ([f"{i} {unit}" for i in range(9) for unit in ("kg", "lb")], "text.units"),
+        (["2020-01-01", "2021-02-03"], "text.dates"),
+        (["2020-01-01", "1 Feb 2020"], "text.formats"),
+        (["yes", "Y", "no"], "text.booleans"),
+    ],
+)
+def test_the_remedy_reads_the_column(values: list[str], kind: str) -> None:
+    finding = found(values * 30, kind)
+    assert finding.remedy == {"encode.parse": {"on": ["x"]}}
+    rows = pl.DataFrame({"x": values * 30})
+    assert EncodeParse(**finding.remedy["encode.parse"]).fit_transform(rows)["x"].dtype != pl.String
 
 
 def test_yes_and_no_in_several_ways() -> None:

@@ -1,11 +1,14 @@
 """A list of stages: each learns from what the one before left, and only column stages reach new rows."""
 
+import warnings
+
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.base import clone
 
 from tilth.core import BatchStage, ColumnStage, RowPlan, RowStage, apply, fit, fused, replay
-from tilth.errors import DataError
+from tilth.errors import DataError, TilthWarning
 from tilth.stages import stage
 from tilth.table import Table
 
@@ -148,3 +151,15 @@ def test_the_table_that_came_in_is_left_alone():
     before = table.frame.collect()
     fit([("impute", stage("impute.simple")), ("keep", KeepFirst())], table)
     assert table.frame.collect().equals(before)
+
+
+def test_copies_made_before_a_cross_fitted_encoder_are_warned_of():
+    rows = pl.DataFrame({"c": list("abcd") * 15, "g": np.arange(60) // 4})
+    y = [0, 0, 1, 0, 0] * 12
+    named = [("over", stage("balance.over")), ("encode", stage("encode.target"))]
+    with pytest.warns(TilthWarning, match="36 rows were repeated or made of others .* Put the stage"):
+        fit(named, Table.of(rows.drop("g"), y))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit([(name, clone(part)) for name, part in named[::-1]], Table.of(rows.drop("g"), y))
+        fit([(name, clone(part)) for name, part in named], Table.of(rows.drop("g"), y, groups=rows["g"]))

@@ -122,10 +122,10 @@ def test_law_8_nothing_selected_changes_no_batch(case: Case):
 @pytest.mark.parametrize("form", ["pandas", "polars", "lazy", "arrow"])
 @pytest.mark.parametrize("case", cases("columns", ColumnStage, first=True))
 def test_law_11_a_missing_extra_or_retyped_column_is_named(case: Case, form: str):
-    rows = case.rows(30).select(FEATURES)
+    rows, y = case.rows(30).select(FEATURES), case.rows(30)["y"]
     turned = {"pandas": pl.DataFrame.to_pandas, "polars": pl.DataFrame.clone, "lazy": pl.DataFrame.lazy}
     make = turned.get(form, pl.DataFrame.to_arrow)
-    stage = case.make().fit(make(rows))
+    stage = case.make().fit(make(rows), y)
     with pytest.raises(ColumnError, match=r"no column 'skewed' \(did you mean 'skewd'"):
         stage.transform(make(rows.rename({"skewed": "skewd"})))
     with pytest.raises(ColumnError, match="unexpected column 'more'"):
@@ -138,15 +138,15 @@ def test_law_11_a_missing_extra_or_retyped_column_is_named(case: Case, form: str
 
 @pytest.mark.parametrize("case", cases("columns", ColumnStage, first=True))
 def test_law_11_columns_are_matched_by_name_whatever_their_order(case: Case):
-    rows = case.rows(30).select(FEATURES)
-    stage = case.make().fit(rows)
+    rows, y = case.rows(30).select(FEATURES), case.rows(30)["y"]
+    stage = case.make().fit(rows, y)
     alike(stage.transform(rows.select(FEATURES[::-1])), stage.transform(rows), 0, 0)
 
 
 @pytest.mark.parametrize("case", cases("columns", ColumnStage, first=True))
 def test_law_11_an_array_of_another_width_is_refused(case: Case):
     X = numbers(case.rows(30))
-    stage = case.make().fit(X)
+    stage = case.make().fit(X, case.rows(30)["y"])
     with pytest.raises(DataError, match=r"X has 3 features, but .* is expecting 4 features"):
         stage.transform(X[:, :3])
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilth.statistics import Quantiles
+from tilth.statistics import Quantiles, Statistics
 
 
 def of(values):
@@ -60,3 +60,25 @@ def test_values_too_far_apart_for_a_difference_have_values_between(recwarn):
     assert of([-1e308, 1e308]).at([0.5])[0, 0] == 0.0
     assert of([-1e308, 1.5e308]).at([0.75])[0, 0] == pytest.approx(0.875e308)
     assert not recwarn.list
+
+
+def test_many_quantiles_by_sorting_are_those_by_selection():
+    values = np.random.default_rng(0).integers(0, 50, 997) / 7
+    shares = np.linspace(0, 1, 40)
+    many = of(values).at(shares)[:, 0]
+    np.testing.assert_array_equal(many, [of(values).at([p])[0, 0] for p in shares])
+
+
+def test_each_column_is_read_without_its_nulls():
+    frame = pl.LazyFrame({"a": [3.0, None, 1.0], "b": [None, None, 2.0]})
+    parts = Quantiles.of(frame.head(1), ["a", "b"]) + Quantiles.of(frame.tail(2), ["a", "b"])
+    assert parts.each(lambda values: sorted(values.tolist())) == [[1.0, 3.0], [2.0]]
+
+
+def test_columns_of_all_shards_are_read_whole_and_in_their_order():
+    frame = pl.DataFrame({f"x{i}": [float(i), None, 2.0 * i] for i in range(11)}).lazy()
+    asked = Statistics([frame.head(2), frame.tail(1)])
+    assert asked.each([f"x{i}" for i in range(11)], lambda values: values.sum()) == [
+        3.0 * i for i in range(11)
+    ]
+    assert asked.each([], len) == []

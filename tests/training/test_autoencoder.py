@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tilth.training import reconstruct, reconstruction_errors, train_autoencoder
-from tilth.training.autoencoder import _log_shares
+from tilth.training.losses import log_shares
 
 OPTIONS = {
     "hidden": (32,),
@@ -129,7 +129,7 @@ def test_errors_are_squares_of_numbers_and_log_shares_of_categories():
 
 def test_log_shares_are_those_of_softmax_within_each_column():
     output = torch.tensor([[1.0, 900.0, 901.0, -5.0, 2.0], [0.0, -3.0, 3.0, 1.0, 1.0]], requires_grad=True)
-    shares = _log_shares(output, torch.tensor([0, 1, 1, 2, 2]), 3)
+    shares = log_shares(output, torch.tensor([0, 1, 1, 2, 2]), 3)
     parts = [part.log_softmax(1) for part in output.split([1, 2, 2], dim=1)]
     torch.testing.assert_close(shares, torch.cat(parts, 1))
     (ours,) = torch.autograd.grad(shares[:, 1].sum(), output)

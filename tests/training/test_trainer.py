@@ -287,3 +287,31 @@ def test_shares_of_classes_are_learned_as_codes_are():
     X[:, 0] = y
     fitted = Trainer(mlp(4, 3), "cross_entropy", max_epochs=60, device="cpu", patience=60).fit(X, shares)
     assert (fitted.predict(X).argmax(1) == y).float().mean() > 0.9
+
+
+def test_the_weights_before_training_are_kept_where_asked_and_no_epoch_is_better():
+    X, y = moons(200)
+    network = small()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    good = trainer(network, max_epochs=30).fit(X, y)
+    assert good.best_epoch_ > 0
+    learned = {name: value.clone() for name, value in network.state_dict().items()}
+    again = trainer(network, learning_rate=1.0, max_epochs=2, start_counts=True).fit(X, y)
+    assert again.best_epoch_ == -1
+    assert all(torch.equal(network.state_dict()[name], learned[name]) for name in before)
+    trainer(network, learning_rate=1.0, max_epochs=2).fit(X, y)
+    assert not all(torch.equal(network.state_dict()[name], learned[name]) for name in before)
+
+
+def test_a_source_of_batches_is_trained_on_as_the_same_rows_are():
+    X, y = moons(300)
+    from tilth.training import Resident, inner_split
+    from tilth.training.rows import Rows
+
+    training, aside = inner_split(y, 0.15, 0, stratified=True)
+    rows = Rows.of(X, y)
+    source = Resident(rows.select(training), rows.select(aside), 64, 0)
+    one = trainer(max_epochs=4).fit(X, y)
+    two = trainer(max_epochs=4).fit_source(source)
+    assert torch.equal(one.predict(X), two.predict(X))
+    assert one.history_ == two.history_

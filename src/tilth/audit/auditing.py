@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from tilth.audit import causes, held_out, hidden, leakage, missing, pairs, slices
+from tilth.audit import causes, dimension, held_out, hidden, leakage, missing, pairs, slices
 from tilth.audit import columns as column_checks
 from tilth.audit import target as target_checks
 from tilth.audit.column import Column
@@ -127,6 +127,9 @@ def audit(
     findings += _each(_target(uncovered), (target_checks.target, column_checks.variants))
     tell("pairs of columns")
     findings += _pairs(uncovered, columns)
+    named = [c for f in findings if f.kind == "column.id" for c in f.columns]
+    whole_look = lambda: dimension.look(uncovered, findings, named, random_state)
+    findings += guarded("the check of dimensions", whole_look)
     tell("leaks")
     findings += _leaks(uncovered, columns, y, findings, random_state)
     tell("missing values")

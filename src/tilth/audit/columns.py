@@ -10,9 +10,10 @@ import polars as pl
 
 from tilth.audit import texts
 from tilth.audit.column import Column, shown
-from tilth.audit.dates import dates
 from tilth.audit.texts import variants
 from tilth.core.finding import Finding
+from tilth.stages.dates import dates
+from tilth.stages.names import around_number, machine_of
 
 FINDS = {
     "column.constant": "a column has one value in all rows",
@@ -40,11 +41,6 @@ NO_REPEATS = 20
 
 FEW_DAYS = 0.02
 """Dates far from the others are errors where they are few, and how the column is where they are many."""
-
-_NAMES = {
-    "UUIDs": r"^\{?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\}?$",
-    "hash values": rf"^(?:0x)?(?:{'|'.join(f'[0-9a-f]{{{n}}}' for n in (24, 32, 40, 56, 64, 96, 128))})$",
-}
 
 
 def constant(column: Column) -> Iterator[Finding]:
@@ -77,7 +73,9 @@ def identifier(column: Column) -> Iterator[Finding]:
         remedy = {"data": {"row_id": column.name}} if column.distinct == column.rows else None
         share = column.distinct / column.rows
         yield column.finding("column.id", f"'{column.name}' {named}.", share, "medium", remedy=remedy)
-    elif column.kind == "categorical" and (made := _made(column)) and column.distinct > MANY_CATEGORIES:
+        return
+    made = machine_of(column.texts["plain"]) if column.kind == "categorical" else ""
+    if made and column.distinct > MANY_CATEGORIES:
         message = (
             f"'{column.name}' holds {made}, {column.distinct} different ones in {column.rows} rows: it "
             "names what rows belong to. If rows of one belong together, they must stay together in splits."
@@ -93,19 +91,12 @@ def _named(column: Column) -> str:
     if dates(column.texts.head(100)).mask.mean() == 1:
         return ""  # moments seldom repeat either
     names = f"{column.distinct} different texts in {column.rows} rows"
-    if made := _made(column):
+    if made := machine_of(column.texts["plain"]):
         return f"holds {made}, {names}: it names the rows"
-    split = column.texts["value"].str.extract_groups(r"^(.*?)(\d+)(\D*)$").struct.unnest()
-    starts, ends = split["1"].drop_nulls().unique(), split["3"].drop_nulls().unique()
-    if split["2"].null_count() == 0 and len(starts) == len(ends) == 1 and (starts[0] or ends[0]):
-        return f"has {names}, all {shown(starts[0] + '…' + ends[0])} around a number: it numbers the rows"
+    around = around_number(column.texts["value"])
+    if around and any(around):
+        return f"has {names}, all {shown('…'.join(around))} around a number: it numbers the rows"
     return f"has {names}: it names the rows"
-
-
-def _made(column: Column) -> str:
-    """Say which machine made these names, or nothing."""
-    plain = column.texts["plain"]
-    return next((what for what, look in _NAMES.items() if bool(plain.str.contains(look).all())), "")
 
 
 def _numbered(column: Column) -> str:
@@ -176,7 +167,8 @@ def days(column: Column) -> Iterator[Finding]:
                 f"'{column.name}' holds days as whole numbers, {values[0]:.0f} to {values[-1]:.0f}: from one "
                 "month to the next they leap. Make dates of them."
             )
-            yield column.finding("column.days", message, 1.0, "medium")
+            remedy = {"encode.parse": {"on": [column.name]}}
+            yield column.finding("column.days", message, 1.0, "medium", remedy=remedy)
     elif column.series.dtype in (pl.Date, pl.Datetime):
         day, today = column.series.dt.date(), dt.date.today()
         for told, mask in (

@@ -18,6 +18,12 @@ TOO_MANY = 0.05
 
 MANY_LEVELS = 50
 
+WRITTEN = {"numeric": "numbers", "datetime": "dates", "boolean": "truth values"}
+READ_AS = dict.fromkeys(("text.dates", "text.formats", "column.days"), "datetime") | {
+    "text.booleans": "boolean"
+}
+"""What a column is once it is read, by the finding that says it can be; numbers by any other."""
+
 
 class Proposal:
     """Collect the entries of a recipe and why each is there."""
@@ -70,6 +76,8 @@ def propose(
     if (found := of("duplicates.exact")) and found[0].n_rows > 10 * chance_copies:
         made.stage("duplicates.exact", found[0].message)
     _hidden(made, findings, facts.target)
+    features = {c: kind for c, kind in facts.kinds.items() if c != made.data.get("row_id")}
+    _written(made, findings, features)
     for finding in of("column.infinite"):
         made.stage("outliers.clip", finding.message, **(finding.remedy or {})["outliers.clip"])
     if facts.missing:
@@ -87,8 +95,6 @@ def propose(
         where = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
         reason = f"{cells} values in {where} lie more than 3 quartile distances outside."
         made.stage("outliers.clip", reason, method="iqr", width=3.0, on=columns)
-    named = made.data.get("row_id")
-    features = {c: kind for c, kind in facts.kinds.items() if c != named}
     _numbers(made, of, features)
     if found := [f for f in findings if f.stage == "labels.clean" and f.n_rows and f.kind != "check.failed"]:
         # Confident learning flags hard rows as well as wrong ones: a person looks before anything is done.
@@ -124,13 +130,32 @@ def _hidden(made: Proposal, findings: Sequence[Finding], target: str | None) -> 
         made.stage(hidden.STAGE, reason, values=values)
 
 
+def _written(made: Proposal, findings: Sequence[Finding], features: dict[str, str]) -> None:
+    """Read what is written as text, and take the columns for what they then are."""
+    told = [f for f in findings if "encode.parse" in (f.remedy or {})]
+    read = {c: READ_AS.get(f.kind, "numeric") for f in told for c in f.columns if c in features}
+    if read:
+        counted = [(sum(k == kind for k in read.values()), what) for kind, what in WRITTEN.items()]
+        several = "1 column" if len(read) == 1 else f"{len(read)} columns"
+        parts = ", ".join(f"{count} of {what}" for count, what in counted if count)
+        made.stage("encode.parse", f"{several} written as text: {parts}.", on=sorted(read))
+    features |= read
+
+
 def _numbers(made: Proposal, of: Any, features: dict[str, str]) -> None:
+    days = [c for c, kind in features.items() if kind == "datetime"]
+    if days:
+        several = "1 date column becomes its" if len(days) == 1 else f"{len(days)} date columns become their"
+        made.stage("encode.date", f"{several} parts, and days since the first.")
     numeric = [c for c, kind in features.items() if kind == "numeric"]
     if numeric:
         # Before the categories become numbers: 0 and 1 need no scale.
         several = "1 numeric column" if len(numeric) == 1 else f"{len(numeric)} numeric columns"
         made.stage("scale.robust", f"{several}, brought to a scale that outliers do not set.")
-    sentences = {f.columns[0] for f in of("text.free")}
+    sentences = {f.columns[0] for f in of("text.free")} & set(features)
+    if sentences:
+        several = "1 column" if len(sentences) == 1 else f"{len(sentences)} columns"
+        made.stage("encode.text", f"{several} of sentences, by their letters as numbers.", missing="zeros")
     names = {f.columns[0] for f in of("column.id")}
     words = [c for c, kind in features.items() if kind == "categorical" and c not in sentences | names]
     if words:

@@ -22,13 +22,20 @@ from tilth.core.ledger import Ledger
 from tilth.core.stage import Stage
 from tilth.errors import BundleError
 from tilth.stages.dense import Dense
+from tilth.stages.mixed import Mixed
 from tilth.stages.reading import Reading
 from tilth.table import Selector
 
 TAG = "$"
 # Structured and object types are left out: the one is not needed, the other would be pickle.
 _DTYPE = re.compile(r"[<>|=]?[biufcmMSU]\d+(\[\d*[a-zA-Z]+\])?")
-_RECORDS: dict[str, type] = {"finding": Finding, "ledger": Ledger, "reading": Reading, "dense": Dense}
+_RECORDS: dict[str, type] = {
+    "finding": Finding,
+    "ledger": Ledger,
+    "reading": Reading,
+    "dense": Dense,
+    "mixed": Mixed,
+}
 
 
 @dataclass
@@ -235,6 +242,7 @@ _READERS: dict[str, Callable[[dict[str, Any], Parts], Any]] = {
     "ledger": _record,
     "reading": _record,
     "dense": _record,
+    "mixed": _record,
     "stage": _stage,
     "datetime": _read_datetime,
     "date": lambda v, p: dt.date.fromisoformat(v["of"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from tilth.core.batch import BatchStage
 from tilth.core.finding import Finding
 from tilth.core.ledger import Ledger
 from tilth.core.stage import ColumnStage, PlanningStage, Stage
-from tilth.errors import DataError
+from tilth.errors import DataError, TilthWarning
 from tilth.table import Table
 
 Named = Sequence[tuple[str, Stage]]
@@ -113,6 +114,7 @@ def fused(stages: Named) -> bool:
 def _fit_columns(name: str, stage: ColumnStage, done: Prepared) -> None:
     before = done.table
     stage.fit_table([before])
+    _warn_of_copies(name, stage, done)
     after = stage.change_training(before.frame)
     if not stage.fused:
         # Later statistics would carry out the costly step again and again.
@@ -124,6 +126,21 @@ def _fit_columns(name: str, stage: ColumnStage, done: Prepared) -> None:
     kept = [c for c in stage.columns_ if c in has]
     cells = {c: stage.cells_.get(c, 0) for c in kept} if stage.partial else dict.fromkeys(kept, before.height)
     done.ledger.record_columns(name, cells, [c for c in has if c not in had], gone)
+
+
+def _warn_of_copies(name: str, stage: ColumnStage, done: Prepared) -> None:
+    if not (stage.cross_fits and stage.columns_) or done.rows is None or done.table.roles.group is not None:
+        return
+    known = done.rows[done.rows >= 0]
+    copies = len(done.rows) - len(np.unique(known))
+    if copies:
+        warnings.warn(
+            f"{name}: {copies} rows were repeated or made of others by a stage before it, so that a row's "
+            "label can reach the row through its copies. Put the stage that adds rows behind it, or name a "
+            "group column.",
+            TilthWarning,
+            stacklevel=2,
+        )
 
 
 def _fit_rows(name: str, stage: PlanningStage, done: Prepared) -> None:

@@ -47,12 +47,15 @@ class Stage(BaseEstimator):
         The findings it may report.
     scaling : {'exact', 'sketch', 'sample', 'local'}
         What learning from parts gives up against learning from the whole.
+    takes_gaps : bool
+        Missing cells are fine; False where they are refused with the stage that fills them.
     """
 
     handles: ClassVar[tuple[str, ...]] = KINDS
     takes: ClassVar[tuple[str, ...]] = ()
     finds: ClassVar[dict[str, str]] = {}
     scaling: ClassVar[Literal["exact", "sketch", "sample", "local"]] = "exact"
+    takes_gaps: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -130,7 +133,7 @@ class Stage(BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = self.takes_gaps
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
@@ -149,6 +152,9 @@ class ColumnStage(Stage):
         It learns from the target; rows without one are left out by the author.
     restores : {'exactly', 'nearly'}
         What `inverse_transform` gives back: the values to rounding, or what is left of them.
+    cross_fits : bool
+        `change_training` keeps a row's label from the row itself, but not from copies of it that an earlier
+        stage has made: `tilth.core.flow` warns of these.
     fused : bool
         `change` adds expressions only; False where it needs whole columns in memory.
     partial : bool
@@ -158,6 +164,7 @@ class ColumnStage(Stage):
 
     needs_target: ClassVar[bool] = False
     restores: Literal["exactly", "nearly"] = "exactly"
+    cross_fits: bool = False
     fused: ClassVar[bool] = True
     partial: ClassVar[bool] = False
     cells_: dict[str, int]
@@ -379,48 +386,6 @@ class RowStage(PlanningStage):
 
     An author writes `plan`. There is no ``transform``: rows to predict cannot reach a row stage.
     """
-
-
-class DecisionStage(RowStage):
-    """Leave rows as they are, and choose which class a model's probabilities are to decide for.
-
-    An author writes `learn_decision` and `decide`. The pipeline and the bench ask them for the model that
-    follows: they learn from probabilities for training rows that the model was not fitted on.
-
-    Attributes
-    ----------
-    folds : int
-        Into so many parts the training rows are cut to get such probabilities.
-    random_state : int
-        Seed of the parts.
-    """
-
-    needs_target: ClassVar[bool] = True
-    folds: int
-    random_state: int
-
-    @property
-    def decided(self) -> bool:
-        """Tell whether it has learned how to decide."""
-        return False
-
-    def learn_decision(
-        self, truth: np.ndarray, probabilities: np.ndarray, weight: np.ndarray, classes: Sequence[str]
-    ) -> None:
-        """Learn how to decide.
-
-        Parameters
-        ----------
-        truth : ndarray of shape (n_rows,), int
-            Places in `classes`.
-        probabilities : ndarray of shape (n_rows, n_classes)
-        weight : ndarray of shape (n_rows,)
-        classes : sequence of str
-        """
-
-    def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the place of the class that is decided for, shape (n_rows,): the most probable one."""
-        return np.asarray(probabilities.argmax(axis=1))
 
 
 def output(stage: Any, container: Container) -> Container:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from tilth.core import Stage, apply, conform, fit, fused, lineage, schema_of
 from tilth.core.sampling import give_rows
 from tilth.core.schema import as_given_out, empty
-from tilth.core.stage import RowStage, output
+from tilth.core.stage import output
 from tilth.errors import DataError, StageError, UnknownName, listed
 from tilth.pipeline.deciding import Decisions, decisions_of
 from tilth.pipeline.leaving import Leaving
@@ -325,7 +325,7 @@ class Pipeline(Leaving):
             own = get_tags(model)
             tags.estimator_type, tags.target_tags = own.estimator_type, own.target_tags
             tags.classifier_tags, tags.regressor_tags = own.classifier_tags, own.regressor_tags
-        elif any(isinstance(s, RowStage) and s.needs_target for _, s in self.stages_named()):
+        elif any(getattr(s, "needs_target", False) for _, s in self.stages_named()):
             tags.target_tags.required = True
         return tags
 

@@ -10,7 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tilth.errors import ColumnError, DataError, UnknownName
-from tilth.probes.scaling import SCALES, smooth_clip, weighted_median
+from tilth.probes.scaling import SCALES, weighted_median
+from tilth.statistics.smooth import smooth_clip
 
 # Squares of numbers up to here, and sums of many of them, stay finite in float64.
 LARGEST = 1e100

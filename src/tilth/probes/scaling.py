@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from tilth.statistics.smooth import robust_spread
+
 Vector = NDArray[np.float64]
 
 
@@ -58,14 +60,8 @@ def standard(values: Vector, weight: Vector) -> tuple[float, float]:
 def robust(values: Vector, weight: Vector) -> tuple[float, float]:
     """Return the median and one over the interquartile range, or over half the range where that is 0."""
     first, median, third = weighted_quantiles(values, weight, (0.25, 0.5, 0.75))
-    spread = third - first if third > first else (values.max() - values.min()) / 2
+    spread = robust_spread(first, third, values.min(), values.max())
     return float(median), _inverse(float(spread))
-
-
-def smooth_clip(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values pressed smoothly into (-3, 3); near 0 they stay as they are."""
-    # hypot does not overflow where a square would.
-    return values / np.hypot(1.0, values / 3)
 
 
 SCALES: dict[str, Callable[[Vector, Vector], tuple[float, float]]] = {"standard": standard, "robust": robust}

@@ -51,6 +51,11 @@ class Composed(ColumnStage):
         exact = all(part.restores == "exactly" for part in getattr(self, "parts_", ()))
         return "exactly" if exact else "nearly"
 
+    @property
+    def cross_fits(self) -> bool:  # type: ignore[override]
+        """Tell whether any of what was chosen does."""
+        return any(part.cross_fits for part in getattr(self, "parts_", ()))
+
     def learn(self, statistics: Statistics) -> None:
         """Choose the stages."""
         made = [stage(key, **parameters) for key, parameters in self.choose(statistics)]

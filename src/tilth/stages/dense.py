@@ -13,6 +13,9 @@ from tilth.errors import DataError
 from tilth.statistics import Statistics
 from tilth.table import kind_of
 
+_OF_NUMPY = {np.dtype(np.float32): pl.Float32(), np.dtype(np.float64): pl.Float64()}
+_NOT_OF_NUMPY = (pl.Boolean, pl.Null, pl.Int128, pl.UInt128)
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -75,20 +78,23 @@ class Dense:
         DataError
             A cell is missing or infinite, or a vector of another length than at fit.
         """
-        out = np.empty((frame.height, self.width), dtype, order="F")
-        start = 0
-        for name, width in zip(self.columns, self.widths, strict=True):
-            cells = frame[name]
-            if cells.null_count():
-                raise DataError(
-                    f"Column '{name}' misses {cells.null_count()} of {len(cells)} cells, and the rows are "
-                    "needed whole. Put impute.simple before it, or choose other columns with `on`."
-                )
-            out[:, start : start + width] = self._numbers(cells, name, width)
-            start += width
+        frame = frame if frame.columns == list(self.columns) else frame.select(self.columns)
+        if any(missed := frame.null_count().row(0)):
+            name, count = next((n, m) for n, m in zip(self.columns, missed, strict=True) if m)
+            raise DataError(
+                f"Column '{name}' misses {count} of {frame.height} cells (NaN or null); rows are needed "
+                "whole. Put impute.simple before it, or choose other columns with `on`."
+            )
+        if set(frame.dtypes) == {_OF_NUMPY.get(np.dtype(dtype))}:
+            out = frame.to_numpy(order="fortran", writable=True)
+        else:
+            out, start = np.empty((frame.height, self.width), dtype, order="F"), 0
+            for cells, width in zip(frame, self.widths, strict=True):
+                out[:, start : start + width] = self._numbers(cells, cells.name, width)
+                start += width
         # The sum of finite numbers may overflow; only then each of them is looked at.
         with np.errstate(over="ignore", invalid="ignore"):
-            if not np.isfinite(out.sum()) and not np.isfinite(out).all():
+            if not np.isfinite(np.ones(len(out), out.dtype) @ out).all() and not np.isfinite(out).all():
                 place = int(np.flatnonzero(~np.isfinite(out).all(axis=0))[0])
                 raise DataError(
                     f"Column '{self.names[place]}' holds infinity, NaN or a number too large for "
@@ -118,7 +124,7 @@ class Dense:
 
     def _numbers(self, cells: pl.Series, name: str, width: int) -> np.ndarray:
         if not self._is_vector(name):
-            values = cells.cast(pl.Float64) if cells.dtype in (pl.Boolean, pl.Null) else cells
+            values = cells.cast(pl.Float64) if cells.dtype in _NOT_OF_NUMPY else cells
             return np.asarray(values.to_numpy()).reshape(-1, 1)
         if isinstance(cells.dtype, pl.List):
             lengths = cells.list.len().unique()

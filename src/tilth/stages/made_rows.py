@@ -64,7 +64,15 @@ def interpolated(
             return column.gather(base)
         if is_flag(column):
             return _written(column, lambda values: np.clip(change(values), 0.0, 1.0))
-        return _written(column, change)
+        made = _written(column, change)
+        if column.dtype.is_float() or column.dtype.is_decimal():
+            return made
+        # Numbers that no float holds are rounded, which must not lead out of where they lie.
+        ends = [column.gather(place).to_physical() for place in (base, other)]
+        low, high = (ends[0].zip_with(chosen, ends[1]) for chosen in _lower(ends))
+        held = made.to_physical().clip(low, high).cast(made.to_physical().dtype)
+        inside = pl.Series((gap >= 0) & (gap <= 1))
+        return held.zip_with(inside, made.to_physical()).cast(made.dtype).alias(name)
 
     return pl.DataFrame({name: cells(name) for name in frame.columns})
 
@@ -95,6 +103,12 @@ def shifted(
         return _written(column, lambda values: values[base] + shift(name), held=True)
 
     return pl.DataFrame({name: cells(name) for name in frame.columns})
+
+
+def _lower(ends: list[pl.Series]) -> tuple[pl.Series, pl.Series]:
+    """Tell where the first of two is the lower one, and the higher one; where the second is missing, both."""
+    alone = ends[1].is_null()
+    return ((ends[0] <= ends[1]) | alone).fill_null(False), ((ends[0] >= ends[1]) | alone).fill_null(False)
 
 
 def is_flag(column: pl.Series) -> bool:

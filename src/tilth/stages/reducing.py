@@ -13,7 +13,13 @@ from tilth.core.stage import ColumnStage
 from tilth.stages.dense import Dense
 from tilth.stages.foreign import mapped
 from tilth.statistics import Statistics
+from tilth.statistics.blocks import blocks_of
 from tilth.table.container import free_name
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+WORTH = 10**11
+"""Multiplications from which on 'auto' looks for a GPU: below, loading torch takes longer."""
 
 
 class Reducer(ColumnStage):
@@ -32,9 +38,10 @@ class Reducer(ColumnStage):
         The new columns, in order.
     """
 
-    handles: ClassVar = ("numeric", "boolean", "vector")
-    takes: ClassVar = ("numeric", "vector")
+    handles: ClassVar[tuple[str, ...]] = ("numeric", "boolean", "vector")
+    takes: ClassVar[tuple[str, ...]] = ("numeric", "vector")
     fused: ClassVar = False
+    takes_gaps: ClassVar[bool] = False
     restores: Literal["exactly", "nearly"] = "nearly"
     prefix: ClassVar[str] = "component"
 
@@ -88,7 +95,11 @@ class Reducer(ColumnStage):
         return mapped(frame, self.names_, loose, self._restored, self.key)
 
     def _projected(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return pl.DataFrame(np.asarray(self.project(self.read(rows))), schema=self.names_, orient="row")
+        # The matrix of all rows would take as much memory as they do.
+        width = sum(getattr(dtype, "size", 1) for dtype in self.types_.values())
+        blocks = blocks_of(rows.height, width)
+        made = [np.asarray(self.project(self.read(rows[block]))) for block in blocks]
+        return pl.DataFrame(np.concatenate(made), schema=self.names_, orient="row")
 
     def _restored(self, rows: pl.DataFrame) -> pl.DataFrame:
         codes = rows.select(self.names_).cast(pl.Float64).to_numpy()
@@ -101,3 +112,24 @@ def numbered(prefix: str, size: int, taken: Sequence[str]) -> list[str]:
     for number in range(1, size + 1):
         names.append(free_name(f"{prefix}{number}", [*taken, *names]))
     return names
+
+
+def device_for(device: Device, products: int) -> str:
+    """Return the device that torch is to multiply on, or 'cpu', where NumPy does.
+
+    Parameters
+    ----------
+    device : {'auto', 'cpu', 'cuda', 'mps'}
+    products : int
+        How many multiplications there are; few of them are not worth looking for a GPU.
+
+    Raises
+    ------
+    TilthError
+        The device is not present.
+    """
+    if device == "cpu" or (device == "auto" and products < WORTH):
+        return "cpu"
+    from tilth.training import pick_device
+
+    return str(pick_device(device))

@@ -11,6 +11,7 @@ from tilth.statistics.counts import Counts
 from tilth.statistics.draws import hash_rows, key_of, new_ids, uniform
 from tilth.statistics.extremes import Extremes
 from tilth.statistics.gaussian import Gaussian
+from tilth.statistics.gram import Gram
 from tilth.statistics.groups import Groups
 from tilth.statistics.little import LittleTest, little_test
 from tilth.statistics.medcouple import medcouple
@@ -22,6 +23,7 @@ __all__ = [
     "Counts",
     "Extremes",
     "Gaussian",
+    "Gram",
     "Groups",
     "LittleTest",
     "Moments",

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import add
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 from tilth.statistics.counts import Counts
 from tilth.statistics.extremes import Extremes
+from tilth.statistics.folding import fold_by_hash
+from tilth.statistics.gram import Gram
 from tilth.statistics.groups import Groups
+from tilth.statistics.levels import Levels
 from tilth.statistics.moments import Moments
 from tilth.statistics.quantiles import Quantiles
 from tilth.statistics.sample import Sample
 
-T = TypeVar("T", Moments, Extremes, Counts, Groups, Quantiles, Sample)
+T = TypeVar("T", Moments, Extremes, Counts, Gram, Groups, Levels, Quantiles, Sample)
 
 
 class Statistics:
@@ -98,6 +101,18 @@ class Statistics:
         """Return the columns by groups of rows with equal keys."""
         return self._merged(lambda shard: Groups.of(shard, keys, columns))
 
+    def levels(
+        self, columns: Sequence[str], classes: Sequence[str] | None, folds: int, seed: int = 0
+    ) -> Levels:
+        """Return how the target spreads in the levels of columns, by folds of (seed, group or row id)."""
+        target, weight = self.target or "", self.weight
+        fold = fold_by_hash(folds, seed, self.id_column, self.group)
+        take = lambda shard, part: Levels.of(
+            shard, part, target, classes, weight=weight, fold=fold, folds=folds
+        )
+        groups = self.groups(columns)
+        return Levels.beside([self._merged(lambda shard, part=part: take(shard, part)) for part in groups])  # type: ignore[misc]
+
     def sample(self, columns: Sequence[str], rows: int, seed: int = 0) -> pl.DataFrame:
         """Return at most `rows` rows of `columns`, chosen by (seed, row id), in id-draw order."""
         wanted = list(dict.fromkeys([*columns, self.id_column]))
@@ -112,6 +127,14 @@ class Statistics:
         ]
         return np.hstack(parts) if parts else np.empty((len(probabilities), 0))
 
+    def each(self, columns: Sequence[str], read: Callable[[np.ndarray], Any]) -> list[Any]:
+        """Return what `read` makes of the values of each column, without nulls; columns run in threads."""
+        parts = [
+            self._merged(lambda shard, group=group: Quantiles.of(shard, group)).each(read)  # type: ignore[misc]
+            for group in self.groups(columns)
+        ]
+        return [made for part in parts for made in part]
+
     def medcouples(self, columns: Sequence[str]) -> np.ndarray:
         """Return the medcouple, a robust skewness, per column; NaN where a column is empty."""
         parts = [
@@ -119,3 +142,29 @@ class Statistics:
             for group in self.groups(columns)
         ]
         return np.concatenate([np.empty(0), *parts])
+
+    def gram(
+        self,
+        columns: Sequence[str],
+        read: Callable[[pl.DataFrame], np.ndarray],
+        *,
+        device: str = "cpu",
+    ) -> Gram:
+        """Return mean and scatter of what `read` makes of the columns, in one pass over blocks of rows.
+
+        Parameters
+        ----------
+        columns : sequence of str
+        read : callable
+            Gets some rows, and returns them as a new matrix of numbers without gaps; of no rows too, so that
+            its width can be told. It is called in threads.
+        device : str
+            Where products are made: 'cpu', or a device that torch knows.
+        """
+
+        def of(shard: pl.LazyFrame) -> Gram:
+            rows = shard.select(columns).collect()
+            width = read(rows.clear()).shape[1]
+            return Gram.read(lambda part: read(rows[part]), rows.height, width, device=device)
+
+        return self._merged(of)

@@ -13,13 +13,16 @@ import polars as pl
 
 from tilth.statistics.medcouple import medcouple
 
+_MANY = 16
+"""Quantiles of a column from which on it is sorted."""
+
 
 @dataclass(frozen=True)
 class Quantiles:
     """Hold the values of each column until their order statistics are asked for.
 
     Merging concatenates, so the answer is exact for every partition; the state is as large as the
-    columns. One selection (introselect) per column serves any number of quantiles.
+    columns. One selection (introselect) per column, or a sort, serves any number of quantiles.
     """
 
     values_of: dict[str, tuple[pl.Series, ...]]
@@ -49,14 +52,16 @@ class Quantiles:
             NaN for a column without values.
         """
 
-        columns = self._each(lambda values: _select(values, probabilities))
+        columns = self.each(lambda values: _select(values, probabilities))
         return np.array(columns).reshape(len(self.values_of), len(probabilities)).T
 
     def medcouples(self) -> np.ndarray:
         """Return the medcouple of each column; NaN for a column without values."""
-        return np.array(self._each(medcouple), dtype=np.float64)
+        return np.array(self.each(medcouple), dtype=np.float64)
 
-    def _each(self, read: Callable[[np.ndarray], Any]) -> list[Any]:
+    def each(self, read: Callable[[np.ndarray], Any]) -> list[Any]:
+        """Return what `read` makes of the values of each column, in no certain order of the values."""
+
         def one(parts: tuple[pl.Series, ...]) -> Any:
             arrays = [part.drop_nulls().to_numpy() for part in parts]
             return read(arrays[0] if len(arrays) == 1 else np.concatenate([np.empty(0), *arrays]))
@@ -73,7 +78,9 @@ def _select(values: np.ndarray, probabilities: Sequence[float]) -> np.ndarray:
     place = np.asarray(probabilities, dtype=np.float64) * last
     below = np.floor(place).astype(np.int64)
     above = np.minimum(below + 1, last)
-    chosen = np.partition(values, np.unique(np.concatenate([below, above])))
+    # One selection narrows down to all places at once, but is soon slower than sorting.
+    many = len(probabilities) > _MANY
+    chosen = np.sort(values) if many else np.partition(values, np.unique(np.concatenate([below, above])))
     low, high, share = chosen[below], chosen[above], place - below
     with np.errstate(invalid="ignore", over="ignore"):
         # Two values so far apart that their difference overflows still have values between them.

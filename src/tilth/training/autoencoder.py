@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tilth.training.losses import log_shares
 from tilth.training.networks import mlp
 from tilth.training.trainer import Trainer
 
@@ -90,7 +91,7 @@ def train_autoencoder(
             at, words = place.to(output.device), of_category.to(output.device)
             error = (output - values).square()
             if categorical.any():
-                error = torch.where(words, -values * _log_shares(output, at, n_columns), error)
+                error = torch.where(words, -values * log_shares(output, at, n_columns), error)
             return (error * counted.index_select(1, at)).sum(dim=1) / n_columns
 
         Trainer(
@@ -179,13 +180,3 @@ def _start_at_the_middle(last: nn.Module, wide: np.ndarray, of_category: np.ndar
     with torch.no_grad():
         last.weight.zero_()
         last.bias.copy_(torch.from_numpy(np.where(of_category, shares, 0)))
-
-
-def _log_shares(output: Tensor, source: Tensor, n_columns: int) -> Tensor:
-    """Return the logarithm of the softmax over the outputs of each column."""
-    rows = source.expand(len(output), -1)
-    empty = output.new_zeros(len(output), n_columns)
-    with torch.no_grad():
-        top = empty.scatter_reduce(1, rows, output, "amax", include_self=False).gather(1, rows)
-    raised = (output - top).exp()
-    return output - top - empty.index_add(1, source, raised).log().gather(1, rows)

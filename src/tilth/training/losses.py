@@ -43,6 +43,30 @@ def squared_error(output: Tensor, target: Tensor) -> Tensor:
     return torch.square(output - target.reshape(output.shape)).flatten(1).mean(dim=1)
 
 
+def log_shares(output: Tensor, source: Tensor, n_columns: int) -> Tensor:
+    """Return the logarithm of the softmax over the outputs of each column.
+
+    Parameters
+    ----------
+    output : Tensor of shape (n_rows, n_outputs)
+        Logits.
+    source : Tensor of shape (n_outputs,), int64
+        The column that each output belongs to.
+    n_columns : int
+
+    Returns
+    -------
+    Tensor of shape (n_rows, n_outputs)
+        Nats.
+    """
+    rows = source.expand(len(output), -1)
+    empty = output.new_zeros(len(output), n_columns)
+    with torch.no_grad():
+        top = empty.scatter_reduce(1, rows, output, "amax", include_self=False).gather(1, rows)
+    raised = (output - top).exp()
+    return output - top - empty.index_add(1, source, raised).log().gather(1, rows)
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross_entropy": cross_entropy,
     "squared_error": squared_error,

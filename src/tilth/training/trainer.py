@@ -1,4 +1,4 @@
-"""The one trainer: a plain loop over tensors, with the schedule, the stopping rule and the record."""
+"""The one trainer: a plain loop over batches, with the schedule, the stopping rule and the record."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tilth.errors import DataError, TilthWarning, UnknownName
 from tilth.training.losses import LOSSES
 from tilth.training.rows import Rows, as_tensor
 from tilth.training.runtime import pick_device, seeded, threads
+from tilth.training.source import Resident, Source
 from tilth.training.split import inner_split
 
 # Rows per forward pass where no gradient is kept: large enough to fill a core, small enough for any memory.
@@ -47,10 +48,11 @@ class Epoch(NamedTuple):
 
 
 class Trainer:
-    """Train a network on tensors: AdamW, warm-up and cosine, clipping, early stopping, best weights restored.
+    """Train a network: AdamW, warm-up and cosine, clipping, early stopping, best weights restored.
 
-    The tensors live on the device whole; each epoch permutes the rows once and takes its batches by
-    `index_select`. On a CPU the same seed gives the same weights. The global random states of torch and NumPy
+    `fit` takes tensors, which live on the device whole; each epoch permutes the rows once and takes its
+    batches by `index_select`. `fit_source` takes batches from elsewhere, such as a stream of rows larger
+    than memory. On a CPU the same seed gives the same weights. The global random states of torch and NumPy
     are left as they were. On CUDA the forward pass runs in bfloat16 where the card has it.
 
     Parameters
@@ -87,12 +89,14 @@ class Trainer:
         Called with the inputs and targets of a batch; returns both as the network is to get them. Training
         rows are corrupted anew each time they are met, validation rows once for all epochs. It draws from
         torch's own random numbers, which are seeded.
+    start_counts : bool, default False
+        The weights before training are kept where no epoch has better ones.
 
     Attributes
     ----------
     history_ : list of Epoch
     best_epoch_ : int
-        The epoch whose weights the network now has.
+        The epoch whose weights the network now has; -1 for those before training.
     stopped_ : {"epochs", "patience", "diverged", "asked"}
         Why training ended.
     device_ : torch.device
@@ -139,6 +143,7 @@ class Trainer:
         n_jobs: int | None = 1,
         on_epoch: Callable[[int, Epoch], bool | None] | None = None,
         corrupt: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        start_counts: bool = False,
     ) -> None:
         if isinstance(loss, str) and loss not in LOSSES:
             raise UnknownName.among("loss", loss, LOSSES)
@@ -162,6 +167,7 @@ class Trainer:
         self.n_jobs = n_jobs
         self.on_epoch = on_epoch
         self.corrupt = corrupt
+        self.start_counts = start_counts
 
     def fit(self, X: Any, y: Any = None, weight: Any = None) -> Trainer:
         """Train the network and restore its best weights.
@@ -184,12 +190,29 @@ class Trainer:
             raise DataError(
                 f"Training needs at least 2 rows beside the validation rows; there are {len(training)}."
             )
-        with threads(self.n_jobs), seeded(self.random_state, self.device_):
-            self.network.to(self.device_)
-            self._train(
+        return self.fit_source(
+            Resident(
                 rows.select(training).to(self.device_),
                 rows.select(validation).to(self.device_) if len(validation) else None,
+                self.batch_size,
+                self.random_state,
             )
+        )
+
+    def fit_source(self, source: Source) -> Trainer:
+        """Train the network on the batches that a source gives, and restore its best weights.
+
+        `batch_size` and `validation_share` are the source's business.
+
+        Parameters
+        ----------
+        source : Source
+            Its tensors lie on `pick_device(device)`.
+        """
+        self.device_ = pick_device(self.device)
+        with threads(self.n_jobs), seeded(self.random_state, self.device_):
+            self.network.to(self.device_)
+            self._train(source)
         return self
 
     def predict(self, X: Any) -> Tensor:
@@ -202,23 +225,25 @@ class Trainer:
         with threads(self.n_jobs):
             return outputs(self.network, X)
 
-    def _train(self, training: Rows, validation: Rows | None) -> None:
+    def _train(self, source: Source) -> None:
         optimizer = torch.optim.AdamW(
             self.network.parameters(),
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
             fused=self.device_.type in ("cpu", "cuda"),
         )
-        order = torch.Generator().manual_seed(self.random_state)
+        validation, self._steps = source.validation, 0
         if validation is not None and self.corrupt is not None:
             X, target = self.corrupt(validation.X, validation.target)
             validation = Rows(X, target, validation.weight)
         self.history_: list[Epoch] = []
         self.best_epoch_, self.stopped_ = 0, "epochs"
         best_loss, best_weights = math.inf, None
+        if self.start_counts:
+            best_loss = math.inf if validation is None else self._loss_over(validation)
+            self.best_epoch_, best_weights = -1, self._weights()
         for number in range(self.max_epochs):
-            permutation = torch.randperm(len(training), generator=order).to(self.device_)
-            epoch = self._run_epoch(number, training, permutation, optimizer)
+            epoch = self._run_epoch(number, source, optimizer)
             if validation is not None:
                 epoch = epoch._replace(validation_loss=self._loss_over(validation))
             self.history_.append(epoch)
@@ -229,7 +254,7 @@ class Trainer:
             # Without validation rows there is nothing to choose by: the last epoch is the best one.
             if validation is None or watched < best_loss:
                 best_loss, self.best_epoch_ = watched, number
-                best_weights = {name: value.clone() for name, value in self.network.state_dict().items()}
+                best_weights = self._weights()
             if self.on_epoch is not None and self.on_epoch(number, epoch):
                 self.stopped_ = "asked"
                 break
@@ -248,24 +273,26 @@ class Trainer:
                 stacklevel=4,
             )
 
-    def _run_epoch(
-        self, number: int, training: Rows, permutation: Tensor, optimizer: torch.optim.Optimizer
-    ) -> Epoch:
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.network.state_dict().items()}
+
+    def _run_epoch(self, number: int, source: Source, optimizer: torch.optim.Optimizer) -> Epoch:
         self.network.train()
         parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         matrices = [parameter for parameter in parameters if parameter.ndim > 1] or parameters
-        batches = [batch for batch in permutation.split(self.batch_size) if len(batch) > 1]
-        total, rate = self.max_epochs * len(batches), 0.0
+        total, rate = self.max_epochs * source.steps, 0.0
         record: list[Tensor] = []
-        for step, batch in enumerate(batches, start=number * len(batches)):
-            rate = self.learning_rate * _rate_share(step, total, self.warmup_share)
+        sizes: list[int] = []
+        for batch in source.batches(number):
+            rate = self.learning_rate * _rate_share(self._steps, total, self.warmup_share)
+            self._steps += 1
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
-            X, target = training.X.index_select(0, batch), training.target.index_select(0, batch)
+            X, target = batch.X, batch.target
             if self.corrupt is not None:
                 X, target = self.corrupt(X, target)
-            loss = (self._losses(X, target) * training.weight.index_select(0, batch)).mean()
+            loss = (self._losses(X, target) * batch.weight).mean()
             loss.backward()
             first, last = _norm(matrices[0]), _norm(matrices[-1])
             norm = torch.nn.utils.clip_grad_norm_(
@@ -274,9 +301,9 @@ class Trainer:
             optimizer.step()
             # Kept as tensors: reading a number here would make a GPU wait at every step.
             record.append(torch.stack((loss.detach().float(), first, last, norm.float())))
+            sizes.append(len(X))
         losses, firsts, lasts, norms = torch.stack(record).cpu().numpy().astype(np.float64).T
         clipped = 0.0 if self.clip_norm is None else float(np.mean(norms > self.clip_norm))
-        sizes = np.array([len(batch) for batch in batches])
         return Epoch(
             float(np.average(losses, weights=sizes)),
             math.nan,
@@ -330,7 +357,9 @@ def _rate_share(step: int, total: int, warmup_share: float) -> float:
     warmup = warmup_share * total
     if step < warmup:
         return (step + 1) / (math.floor(warmup) + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, total - warmup)))
+    # A source may have counted a few steps too many, or one too few.
+    done = min(1.0, (step - warmup) / max(1.0, total - warmup))
+    return 0.5 * (1 + math.cos(math.pi * done))
 
 
 def _precision(device: torch.device) -> torch.autocast:

@@ -194,3 +194,73 @@ def test_every_row_has_exactly_one_flag(cells: list, rare_share: float, max_leve
     np.testing.assert_array_equal(codes["c"].to_numpy(), flags.to_numpy().argmax(axis=1))
     for name, share in zip(stage.names_["c"], stage.shares_["c"], strict=True):
         assert flags[name].mean() == pytest.approx(share)
+
+
+# The way back
+
+
+@pytest.mark.parametrize("drop", ["none", "first", "binary"])
+@pytest.mark.parametrize("missing", ["level", "null"])
+def test_one_hot_gives_the_cells_back(frame: pl.DataFrame, drop: str, missing: str) -> None:
+    rows = frame.with_columns(pl.col("full").cast(pl.Categorical), pl.lit(1).alias("n"))
+    stage = EncodeCategory(drop=drop, missing=missing, on=ALL).fit(rows)
+    assert stage.restores == "exactly"
+    flags = stage.transform(rows)
+    assert stage.inverse_transform(flags).equals(rows)
+    # What models and reductions leave of the flags: no longer 0 and 1.
+    soft = flags.with_columns(pl.selectors.integer().exclude("n").cast(pl.Float64) * 0.6 + 0.1)
+    if drop == "none":
+        assert stage.inverse_transform(soft).equals(rows)
+
+
+def test_one_hot_is_undone_as_scikit_learn_does(frame: pl.DataFrame) -> None:
+    cells = objects(frame.select("full"))
+    for drop, peer in (("none", None), ("first", "first")):
+        theirs = OneHotEncoder(sparse_output=False, drop=peer).fit(cells)
+        stage = EncodeCategory(drop=drop).fit(frame.select("full"))
+        back = stage.inverse_transform(pl.DataFrame(theirs.transform(cells), schema=stage.names_["full"]))
+        assert back["full"].to_list() == theirs.inverse_transform(theirs.transform(cells))[:, 0].tolist()
+
+
+@pytest.mark.parametrize("form", ["pandas", "polars"])
+def test_codes_give_the_cells_back(frame: pl.DataFrame, form: str) -> None:
+    X = frame.to_pandas() if form == "pandas" else frame
+    stage = EncodeCategory(method="ordinal", on=ALL).fit(X)
+    back = stage.inverse_transform(stage.transform(X))
+    assert back.equals(X)
+    off = pl.DataFrame({"full": [-0.4, 99.0, None], "holed": [0.6, 1.0, 6.0], "flag": [0.2, 0.9, None]})
+    told = EncodeCategory(method="ordinal", on=ALL).fit(frame).inverse_transform(off)
+    assert told["full"].to_list() == ["", "ä", None]
+    assert told["holed"].to_list() == ["Z", "Z", None]
+    assert told["flag"].to_list() == [False, True, None]
+
+
+@pytest.mark.parametrize("method", ["one_hot", "ordinal"])
+def test_levels_that_were_put_together_or_ignored_come_back_missing(frame: pl.DataFrame, method: str) -> None:
+    rows = frame.select("full")
+    stage = EncodeCategory(method=method, rare_share=0.1).fit(rows)
+    assert stage.restores == "nearly"
+    back = stage.inverse_transform(stage.transform(rows))["full"]
+    rare = rows["full"].is_in(stage.rare_["full"])
+    assert back.is_null().equals(rare)
+    assert back.filter(~rare).equals(rows["full"].filter(~rare))
+    new = stage.transform(pl.DataFrame({"full": ["Atlantis"]}))
+    assert stage.inverse_transform(new)["full"].to_list() == [None]
+
+
+def test_a_frequency_cannot_be_undone(frame: pl.DataFrame) -> None:
+    stage = EncodeCategory(method="frequency").fit(frame)
+    assert not hasattr(stage, "invert") and not hasattr(stage, "inverse_transform")
+    assert hasattr(EncodeCategory(), "invert")
+
+
+@pytest.mark.parametrize("missing, told", [("level", "exactly"), ("null", "nearly")])
+def test_a_column_that_left_no_flag_comes_back(missing: str, told: str) -> None:
+    rows = pl.DataFrame({"one": ["a", "a"], "c": ["x", "y"], "c=x": ["p", "q"]})
+    stage = EncodeCategory(drop="first", missing=missing).fit(rows)
+    assert stage.transform(rows).columns == ["c=y", "c=x=q"]
+    assert stage.inverse_transform(stage.transform(rows)).equals(rows)
+    assert stage.restores == told
+    nothing = pl.DataFrame({"no": pl.Series([None, None], dtype=pl.String), "n": [1, 2]})
+    stage = EncodeCategory(missing=missing, drop="first").fit(nothing)
+    assert stage.inverse_transform(stage.transform(nothing)).equals(nothing)

@@ -104,3 +104,19 @@ def test_some_infinite_values_are_borne_and_an_infinite_quantile_is_refused() ->
     many = pl.DataFrame({"a": [1.0, np.inf, np.inf, np.inf]})
     with pytest.raises(DataError, match=r"quantile of column 'a' is infinite.*outliers\.clip"):
         ScaleRobust().fit(many)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-17, 1e17])
+def test_the_unit_of_a_column_does_not_matter(unit: float) -> None:
+    values = np.arange(5.0)[:, None]
+    np.testing.assert_allclose(ScaleRobust().fit_transform(values * unit), (values - 2) / 2, rtol=1e-12)
+
+
+def test_whole_and_single_numbers_come_back_in_their_types() -> None:
+    frame = pl.DataFrame(
+        {"i": [-7, 2, None, 9], "s": pl.Series([1e7, 1e7 + 3, None, 1e7 + 8], dtype=pl.Float32)}
+    )
+    for params in ({}, {"center": False}, {"spread": False}):
+        stage = ScaleRobust(**params).fit(frame)
+        back = stage.inverse_transform(stage.transform(frame))
+        assert back.schema == frame.schema and back.equals(frame)

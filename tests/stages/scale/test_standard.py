@@ -115,3 +115,20 @@ def test_infinity_and_overflow_are_refused_with_a_way_out(value: float) -> None:
 
 def test_one_row_is_centered() -> None:
     assert ScaleStandard().fit_transform(np.array([[5.0, -2.0]])).tolist() == [[0.0, 0.0]]
+
+
+def test_whole_and_single_numbers_come_back_in_their_types() -> None:
+    frame = pl.DataFrame(
+        {"i": [-7, 2, None, 9], "s": pl.Series([1e7, 1e7 + 3, None, 1e7 + 8], dtype=pl.Float32)}
+    )
+    for params in ({}, {"center": False}, {"spread": False}):
+        stage = ScaleStandard(**params).fit(frame)
+        back = stage.inverse_transform(stage.transform(frame))
+        assert back.schema == frame.schema and back.equals(frame)
+
+
+def test_single_precision_far_from_zero_is_centered_to_its_last_digit() -> None:
+    values = (np.float32(2**24) + np.arange(0, 64, 2, dtype=np.float32))[:, None]
+    out = ScaleStandard().fit_transform(values)
+    exact = values.astype(np.float64)
+    np.testing.assert_allclose(out, (exact - exact.mean()) / exact.std(), rtol=1e-6)

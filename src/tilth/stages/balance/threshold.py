@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge
 
+from tilth.core.decision import DecisionStage
 from tilth.core.plan import RowPlan
-from tilth.core.stage import DecisionStage
 from tilth.stages.classes import Classes, place_of
 from tilth.statistics import deciding
 from tilth.table import Table

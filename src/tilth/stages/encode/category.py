@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from annotated_types import Ge, Lt
+from sklearn.utils.metaestimators import available_if
 
 from tilth.core.stage import ColumnStage, Selection
 from tilth.errors import DataError, listed
@@ -18,6 +19,9 @@ MOST_COLUMNS = 10_000
 MANY_LEVELS = 100
 """One-hot levels of one column from which on a finding is reported."""
 
+# Made once: with hundreds of flags, making literals costs more than comparing cells.
+_ONE, _ZERO = pl.lit(1, pl.UInt8), pl.lit(0, pl.UInt8)
+
 
 class EncodeCategory(ColumnStage):
     """Turn each categorical or boolean column into 0/1 columns, codes or frequencies.
@@ -28,6 +32,9 @@ class EncodeCategory(ColumnStage):
     New data
         'one_hot': the column gives way to UInt8 columns ``<name>=<level>``, in its place; 'ordinal':
         Int32 codes from 0; 'frequency': the level's share of the rows learned from, Float64.
+        `inverse_transform` gives the levels of 'one_hot' and 'ordinal' back, of 0/1 columns that are no
+        longer 0 and 1 that of the highest; levels that became ``(other)``, or were ignored, come back
+        missing, or, with `drop`, as the level left out.
     Training
         Same as new data.
     Weights
@@ -208,10 +215,53 @@ class EncodeCategory(ColumnStage):
         if place is None:
             return [pl.col(name)]
         first = len(self.shares_[name]) - len(self.names_[name])
-        return [
-            (pl.col(place) == code).cast(pl.UInt8).alias(flag)
-            for code, flag in enumerate(self.names_[name], first)
-        ]
+        flags = enumerate(self.names_[name], first)
+        return [self._flag(pl.col(place) == code).alias(flag) for code, flag in flags]
+
+    def _flag(self, is_level: pl.Expr) -> pl.Expr:
+        if self.missing == "null":
+            return is_level.cast(pl.UInt8)
+        # Several times faster than a cast, which keeps gaps.
+        return pl.when(is_level).then(_ONE).otherwise(_ZERO)
+
+    @property
+    def restores(self) -> Literal["exactly", "nearly"]:  # type: ignore[override]
+        """Tell whether all comes back: not levels that were put together, nor gaps that no flag tells."""
+        untold = self.missing == "null" and not all(getattr(self, "names_", {"": ""}).values())
+        return "nearly" if untold or any(getattr(self, "rare_", {}).values()) else "exactly"
+
+    @available_if(lambda self: self.method != "frequency")
+    def invert(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Give the levels back; those put together as ``(other)``, and those ignored, are missing."""
+        spent = {flag for flags in self.names_.values() for flag in flags} or set(self.columns_)
+        kept = [c for c in frame.collect_schema() if c not in spent]
+        return frame.select(*kept, *(self._told(c).alias(c) for c in self.columns_))
+
+    def _told(self, name: str) -> pl.Expr:
+        """Return the level that flags or a code stand for."""
+        levels = self.levels_[name]
+        told = pl.Series([*levels, *[None] * (len(self.shares_[name]) + 1 - len(levels))], dtype=pl.String)
+        if self.types_[name] == pl.Boolean:
+            told = told == "true"
+        code = self._highest(name) if self.method == "one_hot" else self._nearest(name)
+        return pl.lit(told.cast(self.types_[name])).gather(code)
+
+    def _highest(self, name: str) -> pl.Expr:
+        """Return the code of the highest flag; what flags leave of 1 is that of the code left out."""
+        count, flags = len(self.shares_[name]), self.names_[name]
+        dropped = count > len(flags)
+        none = pl.lit(0 if dropped else count, pl.UInt32)
+        if not flags:
+            return pl.repeat(none, pl.len(), dtype=pl.UInt32)
+        values = [pl.col(flag).cast(pl.Float64) for flag in flags]
+        top, left = pl.max_horizontal(values), 1 - pl.sum_horizontal(values, ignore_nulls=False)
+        coded = enumerate(values, int(dropped))
+        first = pl.coalesce(pl.when(v == top).then(pl.lit(code, pl.UInt32)) for code, v in coded)
+        return pl.when(left > top).then(none).otherwise(pl.when(left.is_not_null()).then(first))
+
+    def _nearest(self, name: str) -> pl.Expr:
+        last = max(len(self.shares_[name]) - 1, 0)
+        return pl.col(name).cast(pl.Float64).round().clip(0, last).cast(pl.UInt32)
 
     def _shared(self, name: str, code: pl.Expr) -> pl.Expr:
         shares = self.shares_[name]

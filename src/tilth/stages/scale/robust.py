@@ -9,7 +9,7 @@ import polars as pl
 
 from tilth.core.stage import ColumnStage, Selection
 from tilth.errors import DataError
-from tilth.stages.affine import scaled, unscaled
+from tilth.stages.affine import divisors, report_flat, scaled, unscaled
 from tilth.statistics import Statistics
 
 
@@ -48,7 +48,8 @@ class ScaleRobust(ColumnStage):
         DataError : `quantile_range` is not two rising shares, or a quantile is infinite.
 
     Source
-        Peer: scikit-learn's ``RobustScaler``; the tests compare to 1e-12.
+        Peer: scikit-learn's ``RobustScaler``; the tests compare to 1e-12. It takes a range below 2e-15 for
+        none; here the unit of a column does not matter.
 
     Examples
     --------
@@ -88,21 +89,16 @@ class ScaleRobust(ColumnStage):
         low, median, high = statistics.quantiles(self.columns_, [bounds[0], 0.5, bounds[1]])
         with np.errstate(invalid="ignore", over="ignore"):
             width = high - low
-        self.median_: dict[str, float] = {}
-        self.scale_: dict[str, float] = {}
-        for name, center, spread in zip(self.columns_, median, width, strict=True):
-            if np.isinf(center) or np.isinf(spread):
-                raise DataError(
-                    f"scale.robust: a quantile of column '{name}' is infinite. "
-                    "Put outliers.clip before, or make these cells missing."
-                )
-            constant = not spread > 10 * np.finfo(np.float64).eps
-            if constant:
-                self.report(
-                    "scale.constant", f"'{name}' has no spread.", 0.0, severity="low", columns=(name,)
-                )
-            self.median_[name] = float(np.nan_to_num(center))
-            self.scale_[name] = 1.0 if constant else float(spread)
+        spoiled = np.isinf(median) | np.isinf(width)
+        for name in np.array(self.columns_, dtype=object)[spoiled][:1]:
+            raise DataError(
+                f"scale.robust: a quantile of column '{name}' is infinite. "
+                "Put outliers.clip before, or make these cells missing."
+            )
+        scale, flat = divisors(width)
+        report_flat(self, flat, "has no spread")
+        self.median_ = dict(zip(self.columns_, np.nan_to_num(median).tolist(), strict=True))
+        self.scale_ = dict(zip(self.columns_, scale.tolist(), strict=True))
 
     def change(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Shift and divide."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from tilth.core.stage import ColumnStage, Selection
 from tilth.errors import DataError
-from tilth.stages.affine import scaled, unscaled
+from tilth.stages.affine import report_flat, scaled, unscaled
 from tilth.statistics import Statistics
 
 
@@ -84,10 +84,7 @@ class ScaleStandard(ColumnStage):
             + (moments.count * mean * np.finfo(float).eps) ** 2
         )
         constant = variance <= noise
-        for name in (c for c, flat in zip(self.columns_, constant, strict=True) if flat):
-            self.report(
-                "scale.constant", f"'{name}' has one value only.", 0.0, severity="low", columns=(name,)
-            )
+        report_flat(self, constant, "has one value only")
         scale = np.where(constant, 1.0, np.sqrt(variance))
         self.mean_ = dict(zip(self.columns_, mean.tolist(), strict=True))
         self.scale_ = dict(zip(self.columns_, scale.tolist(), strict=True))

@@ -1,0 +1,1 @@
+"""Stages that put fewer columns in the place of many."""
