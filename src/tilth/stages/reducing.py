@@ -13,7 +13,7 @@ from tilth.core.stage import ColumnStage
 from tilth.stages.dense import Dense
 from tilth.stages.foreign import mapped
 from tilth.statistics import Statistics
-from tilth.statistics.blocks import blocks_of
+from tilth.statistics.blocks import blocks_of, put
 from tilth.table.container import free_name
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -98,8 +98,9 @@ class Reducer(ColumnStage):
         # The matrix of all rows would take as much memory as they do.
         width = sum(getattr(dtype, "size", 1) for dtype in self.types_.values())
         blocks = blocks_of(rows.height, width)
-        made = [np.asarray(self.project(self.read(rows[block]))) for block in blocks]
-        return pl.DataFrame(np.concatenate(made), schema=self.names_, orient="row")
+        made = np.empty((rows.height, len(self.names_)), order="F")
+        put(lambda block: np.asarray(self.project(self.read(rows[block]))), blocks, made)
+        return pl.DataFrame(made, schema=self.names_, orient="row")
 
     def _restored(self, rows: pl.DataFrame) -> pl.DataFrame:
         codes = rows.select(self.names_).cast(pl.Float64).to_numpy()

@@ -71,6 +71,18 @@ def added(parts: Sequence[T]) -> T:
     return parts[0]
 
 
+def put(work: Callable[[slice], np.ndarray], blocks: Sequence[slice], out: np.ndarray) -> np.ndarray:
+    """Write what `work` makes of each block to its rows of `out`, in threads, and return `out`."""
+
+    def write(block: slice) -> None:
+        out[block] = work(block)
+
+    with _threads(len(blocks), None) as each:
+        for _ in each(write, blocks):
+            pass
+    return out
+
+
 @contextmanager
 def _threads(tasks: int, threads: int | None) -> Iterator[Callable[..., Iterable[Any]]]:
     """Offer a `map` that works in threads, where there is more than one task."""
