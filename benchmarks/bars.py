@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import subprocess
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +23,31 @@ class Bar(NamedTuple):
     value: float
     goal: float
     ok: bool
+
+
+def drive(name: str, told: str | None, parts: dict[str, tuple[str, str]]) -> int:
+    """Run a benchmark of several parts, all or one of them by ``--only``, and return the exit code.
+
+    Parameters
+    ----------
+    name : str
+        What the results are called.
+    told : str
+        What the benchmark says of itself.
+    parts : dict of name to (module, function)
+        A function takes whether to be quick, and returns its bars and figures.
+    """
+    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rows, one round")
+    parser.add_argument("--only", choices=parts)
+    asked = parser.parse_args()
+    bars: list[Bar] = []
+    figures: dict[str, Any] = {}
+    for part, (module, function) in parts.items():
+        if asked.only in (None, part):
+            found, figures[part] = getattr(import_module(module), function)(asked.quick)
+            bars += found
+    return conclude(name if asked.only is None else f"{name}-{asked.only}", bars, figures)
 
 
 def conclude(name: str, bars: list[Bar], figures: dict[str, Any]) -> int:

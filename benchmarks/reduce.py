@@ -8,42 +8,11 @@ Each part checks first that results equal the peer's, where there is one to equa
 
 from __future__ import annotations
 
-import argparse
 import sys
-from typing import Any
 
-from bars import Bar, conclude
+from bars import drive
 
-PARTS = ("pca", "codes")
-
-
-def main() -> int:
-    """Measure, print, and return 1 where a bar is missed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer rows, one round")
-    parser.add_argument("--only", choices=PARTS)
-    asked = parser.parse_args()
-    bars: list[Bar] = []
-    figures: dict[str, Any] = {}
-    for name in PARTS:
-        if asked.only in (None, name):
-            found, figures[name] = part(name)(asked.quick)
-            bars += found
-    return conclude("reduce" if asked.only is None else f"reduce-{asked.only}", bars, figures)
-
-
-def part(name: str) -> Any:
-    """Return the function that measures a part."""
-    if name == "pca":
-        import reduce_pca
-
-        return reduce_pca.pca
-    import reduce_codes
-
-    return reduce_codes.codes
-
+PARTS = {"pca": ("reduce_pca", "pca"), "codes": ("reduce_codes", "codes")}
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(drive("reduce", __doc__, PARTS))

@@ -177,12 +177,6 @@ class Spectrum:
         squares = float((self.values**2).sum())
         return float(self.values.sum()) ** 2 / squares if squares > 0 else 0.0
 
-    @property
-    def effective_rank(self) -> float:
-        """Return the exponential of the entropy of the variances' shares (Roy and Vetterli, 2007)."""
-        shares = self.values[self.values > 0] / max(self.values.sum(), np.finfo(float).tiny)
-        return float(np.exp(-(shares * np.log(shares)).sum())) if shares.size else 0.0
-
     def needed(self, share: float) -> int:
         """Count the axes, the widest first, that hold this share of the variance."""
         held = np.cumsum(self.values)

@@ -9,22 +9,6 @@ import numpy as np
 from tilth.statistics.draws import key_of, uniform
 
 
-def johnson_lindenstrauss(rows: int, eps: float) -> int:
-    """Return how many random directions keep all squared distances to a factor of 1 +- eps, most likely.
-
-    Source
-    ------
-    Dasgupta and Gupta, "An elementary proof of a theorem of Johnson and Lindenstrauss", Random Structures and
-    Algorithms 22 (2003). Equal to scikit-learn's ``johnson_lindenstrauss_min_dim``.
-
-    Examples
-    --------
-    >>> johnson_lindenstrauss(1000, 0.5)
-    331
-    """
-    return max(int(4 * np.log(max(rows, 1)) / (eps**2 / 2 - eps**3 / 3)), 1)
-
-
 def sparse_directions(names: Sequence[str], size: int, density: float, seed: int = 0) -> np.ndarray:
     """Draw directions of which most loadings are 0 and the others plus or minus one value.
 

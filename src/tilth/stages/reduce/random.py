@@ -11,7 +11,7 @@ from tilth.core.stage import Selection
 from tilth.stages.reducing import Reducer
 from tilth.statistics import Statistics
 from tilth.statistics.blocks import blocks_of
-from tilth.statistics.random_directions import johnson_lindenstrauss, normal_directions, sparse_directions
+from tilth.statistics.random_directions import normal_directions, sparse_directions
 
 
 class ReduceRandom(Reducer):
@@ -122,7 +122,9 @@ class ReduceRandom(Reducer):
         return size
 
     def _enough(self, rows: int) -> int:
-        bound, width = johnson_lindenstrauss(rows, self.eps), self.dense_.width
+        from sklearn.random_projection import johnson_lindenstrauss_min_dim
+
+        bound, width = max(int(johnson_lindenstrauss_min_dim(rows, eps=self.eps)), 1), self.dense_.width
         if bound >= width:
             self.report(
                 "reduce.nothing",
