@@ -40,6 +40,27 @@ class TypeMismatch(DataError, TypeError):
     """Rows or cells are of a type that is no data: pass numbers, texts, dates, or a dense table of them."""
 
 
+class ImageError(DataError):
+    """A file holds no image that can be used.
+
+    Parameters
+    ----------
+    path : str
+        The file, or what stands for it.
+    reason : str
+        missing, permission, empty, not an image, truncated, too large, unsupported, or broken.
+    detail : str
+        What the decoder said, or what to do.
+    """
+
+    def __init__(self, path: object, reason: str, detail: str = "") -> None:
+        super().__init__(f"{path}: {reason}{': ' if detail else ''}{detail}".rstrip(".") + ".")
+        self.path, self.reason, self.detail = str(path), reason, detail
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str, str]]:
+        return type(self), (self.path, self.reason, self.detail)
+
+
 class LeakageError(DataError):
     """Rows that are to test something were learned from before: hold them out first, then fit."""
 

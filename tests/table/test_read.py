@@ -113,7 +113,7 @@ class TestErrors:
             read(tmp_path / "nowhere" / "x.csv")
 
     def test_a_folder(self, tmp_path):
-        with pytest.raises(DataError, match="is a folder"):
+        with pytest.raises(DataError, match="the folder holds no image"):
             read(tmp_path)
 
     @pytest.mark.parametrize("name", ["x.xlsx", "x", "x.csv.gz"])

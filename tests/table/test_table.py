@@ -86,6 +86,9 @@ def test_roles_name_each_annotator_once_and_tell_their_columns():
     assert Roles(**roles.named()) == roles
     assert Roles(annotators="a").annotators == ("a",)
     assert Roles().named() == {}
+    told = Roles("y", facts=["format", "width"])
+    assert told.columns() == [("target", "y"), ("facts", "format"), ("facts", "width")]
+    assert told.reserved == {"y", "format", "width"} and Roles(**told.named()) == told
     with pytest.raises(ColumnError, match="annotators: a is named twice"):
         Roles(annotators=["a", "b", "a"])
     with pytest.raises(ColumnError, match=r"Role 'annotators': no column 'c'"):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from tilth.errors import ColumnError, DataError, listed, nearest
+from tilth.table.folder import opening, pictured, read_folder
 from tilth.table.kinds import Kind
 from tilth.table.table import Roles, Table
 
@@ -26,30 +28,39 @@ def read(
     group: str | None = None,
     row_id: str | None = None,
     split: str | None = None,
+    image: str | None = None,
     annotators: Sequence[str] = (),
     null_values: Sequence[str] = (),
     kinds: Mapping[str, Kind] | None = None,
     lazy: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> Table:
-    """Read a CSV or Parquet file, or take a frame that is already in memory.
+    """Read a CSV or Parquet file or an image folder, or take a frame that is already in memory.
 
     Parameters
     ----------
     path : str, Path, or anything ``Table.of`` takes
-        ``.csv``, ``.tsv``, ``.parquet`` or ``.pq``.
+        ``.csv``, ``.tsv``, ``.parquet`` or ``.pq``; or a folder of images, ``<class>/<file>`` or
+        ``<split>/<class>/<file>``, whose columns are ``path``, ``label`` and ``split``, as far as its
+        folders tell.
     target, weight, group, row_id, split : str, optional
-        The columns that hold these roles.
+        The columns that hold these roles. Of a folder, target and split are known.
+    image : str, optional
+        The column that holds paths of image files. Those of a file start at its folder, if they are
+        relative. What the headers of the images tell is added in columns of the role ``facts``.
     annotators : sequence of str
         The columns that each hold one person's labels. Where no target is named, an empty one, 'label',
         is made for `labels.consensus` to fill.
     null_values : sequence of str
         Texts that mean "missing", besides the empty cell of a file. A text column whose other values
-        are all numbers becomes numeric.
+        are all numbers becomes numeric. Of a folder: names of class folders that stand for no label.
     kinds : mapping of column to kind, optional
-        Declares a text column as ``text``, an image path as ``image``.
+        Declares a text column as ``text``, paths of images as ``image``: the only one so declared is `image`.
     lazy : bool
         False: the rows are read into memory once. True: each query scans the file anew, so that it
-        may be larger than memory.
+        may be larger than memory. A table of images is always in memory: it holds paths, not pixels.
+    progress : callable, optional
+        Told how many image headers were read, and how fast.
 
     Returns
     -------
@@ -58,15 +69,24 @@ def read(
     Raises
     ------
     DataError
-        If the file is missing, empty, has no rows or cannot be parsed.
+        If the file is missing, empty, has no rows or cannot be parsed; if there is no image, or none of
+        those named.
     ColumnError
         If a role names a column that is not there; the nearest names are offered.
     """
-    roles = Roles(target, weight, group, row_id, split, annotators=annotators)  # type: ignore[arg-type]
+    declared = [name for name, kind in (kinds or {}).items() if kind == "image"]
+    image = declared[0] if image is None and len(declared) == 1 else image
+    roles = Roles(target, weight, group, row_id, split, image, annotators=annotators)  # type: ignore[arg-type]
     if not isinstance(path, str | Path):
+        if isinstance(path, Table):
+            roles = replace(path.roles, **roles.named())
         table = Table.of(path, roles=roles, kinds=kinds)
-        return table.with_frame(_cleared(table.frame, null_values)) if null_values else table
+        if null_values:
+            table = table.with_frame(_cleared(table.frame, null_values))
+        return table if image is None else _in_memory(table, image, progress)
     source = Path(path)
+    if source.is_dir():
+        return read_folder(source, roles.named(), null_values, kinds=kinds, progress=progress)
     frame = _scan(source, null_values)
     try:
         if not lazy:
@@ -87,7 +107,19 @@ def read(
     frame = frame.with_columns(pl.col(pl.String).replace("", None))
     if null_values and FORMATS[source.suffix.lower()] != "csv":
         frame = _cleared(frame, null_values)
+    for name in (name for name in declared if name != image):
+        held = frame.collect()
+        frame = held.with_columns(opening(held[name], source.parent)).lazy()
+    if image is not None:
+        ready, told = pictured(frame.collect(), image, source.parent, ids=row_id is None, progress=progress)
+        frame, roles = ready.lazy(), replace(roles, facts=told)
     return Table.of(frame, roles=roles, kinds=kinds)
+
+
+def _in_memory(table: Table, image: str, progress: Callable[[str], None] | None) -> Table:
+    frame = table.frame.collect().drop(table.roles.facts)
+    ready, told = pictured(frame, image, None, ids=False, progress=progress)
+    return table.with_frame(ready.lazy(), replace(table.roles, facts=told))
 
 
 def _cleared(frame: pl.LazyFrame, null_values: Sequence[str]) -> pl.LazyFrame:
@@ -111,11 +143,12 @@ def _scan(source: Path, null_values: Sequence[str]) -> pl.LazyFrame:
     if not source.exists():
         near = [p.name for p in source.parent.glob("*")] if source.parent.is_dir() else []
         raise DataError(f"{source}: no such file{nearest(source.name, near)}. Check the path.")
-    if source.is_dir():
-        raise DataError(f"{source}: is a folder; a table is read from a .csv, .tsv or .parquet file.")
     form = FORMATS.get(source.suffix.lower())
     if form is None:
-        raise DataError(f"{source}: cannot read '{source.suffix}' files; use {', '.join(FORMATS)}.")
+        from tilth.images.opening import SUFFIXES
+
+        image = " Images are read by the name of their folder." if source.suffix.lower() in SUFFIXES else ""
+        raise DataError(f"{source}: cannot read '{source.suffix}' files; use {', '.join(FORMATS)}.{image}")
     if source.stat().st_size == 0:
         raise DataError(f"{source}: the file is empty (0 bytes). Check how it was written.")
     if form == "parquet":

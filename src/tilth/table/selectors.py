@@ -148,8 +148,9 @@ def select(
     Parameters
     ----------
     on : str, Selector, sequence of str or None
-        None takes every column of a kind in `handles`. An expression is cut down to these kinds.
-        A name that stands alone or in a sequence must be of such a kind.
+        None takes every column of a kind in `handles`; an image, whose value is the path of a file, only if
+        nothing else is handled. An expression is cut down to these kinds. A name that stands alone or in a
+        sequence must be of such a kind; where only images are handled, a text so named is the path of one.
     kinds : mapping of column name to kind
     handles : sequence of str
         The kinds the stage can work on.
@@ -161,8 +162,9 @@ def select(
     DataError
         If a column named outright is of a kind that the stage does not handle.
     """
+    only_images = tuple(handles) == ("image",)
     if on is None:
-        return [name for name, kind in kinds.items() if kind in handles]
+        return [n for n, kind in kinds.items() if kind in handles and (kind != "image" or only_images)]
     if isinstance(on, str | Selector):
         text = on if isinstance(on, str) else on.text
         chosen = Selector(text).of(kinds)
@@ -171,6 +173,9 @@ def select(
         outright = [name for name in on if name in kinds]
         wanted = set().union(*(Selector(name).of(kinds) for name in on)) if on else set()
         chosen = [name for name in kinds if name in wanted]
+    if only_images:
+        texts = [name for name in outright if kinds[name] in ("categorical", "text")]
+        kinds = {**kinds, **dict.fromkeys(texts, "image")}
     wrong = [name for name in outright if kinds[name] not in handles]
     if wrong:
         told = ", ".join(f"'{name}' ({kinds[name]})" for name in wrong)

@@ -22,6 +22,9 @@ ROW = "__row__"
 TEXTS = (pl.Categorical, pl.Enum)
 """Types that mix as texts only."""
 
+FACTS = ("file", "format", "width", "height", "mode", "orientation", "bytes", "problem")
+"""What is told of each image: its path as it was given, and what `tilth.images.facts` reads in its header."""
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -35,6 +38,8 @@ class Roles:
         A feature that holds the path of an image.
     annotators : tuple of str
         Columns that each hold one person's labels; never inputs of a model.
+    facts : tuple of str
+        Columns that tell of the image file, as `FACTS` lists them: carried along, never inputs of a model.
     """
 
     target: str | None = None
@@ -44,8 +49,10 @@ class Roles:
     split: str | None = None
     image: str | None = None
     annotators: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "facts", tuple(self.facts))
         told = self.annotators
         object.__setattr__(self, "annotators", (told,) if isinstance(told, str) else tuple(told))
         if repeated := {name for name in self.annotators if self.annotators.count(name) > 1}:
@@ -53,14 +60,15 @@ class Roles:
             raise ColumnError(f"annotators: {twice} is named twice. Name each column once.")
 
     def named(self) -> dict[str, Any]:
-        """Return role -> column (annotators -> columns) for the roles that are set."""
+        """Return role -> column (annotators, facts -> columns) for the roles that are set."""
         told = {f.name: getattr(self, f.name) for f in fields(self)}
         return {role: value for role, value in told.items() if value is not None and value != ()}
 
     def columns(self) -> list[tuple[str, str]]:
         """Return (role, column), once for each column that has a role."""
-        one = [(role, column) for role, column in self.named().items() if role != "annotators"]
-        return one + [("annotators", column) for column in self.annotators]
+        named = self.named()
+        many = {role: named.pop(role, ()) for role in ("annotators", "facts")}
+        return [*named.items(), *((role, column) for role, columns in many.items() for column in columns)]
 
     @property
     def reserved(self) -> set[str]:
@@ -84,12 +92,15 @@ class Table:
         Kinds that the type does not tell: text, image.
     container : Container
         What the rows came in; what they go out in.
+    notes : tuple of str
+        What reading the rows left out, or found odd: a sentence each.
     """
 
     frame: pl.LazyFrame
     roles: Roles
     kinds_declared: Mapping[str, Kind]
     container: Container
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -120,11 +131,11 @@ class Table:
             If lengths differ, names repeat, or a column cannot be read.
         """
         if isinstance(X, Table):
-            frame, container, roles = X.frame, X.container, roles or X.roles
+            frame, container, roles, notes = X.frame, X.container, roles or X.roles, X.notes
             kinds = {**X.kinds_declared, **(kinds or {})}
         else:
             frame, container = enter(X)
-            roles = roles or Roles()
+            roles, notes = roles or Roles(), ()
             _check_hidden(frame)
         names = frame.collect_schema().names()
         for role, name in roles.columns():
@@ -148,7 +159,10 @@ class Table:
         frame = _missing_is_null(frame)
         if ROW not in names:
             frame = _with_ids(frame, roles.row_id)
-        table = cls(frame, roles, dict(kinds or {}), container)
+        declared = [name for name, kind in (kinds or {}).items() if kind == "image" and name in names]
+        if roles.image is None and len(declared) == 1:
+            roles = replace(roles, image=declared[0])
+        table = cls(frame, roles, dict(kinds or {}), container, notes)
         if roles.annotators and roles.target is None:
             return table.with_empty_target(roles.annotators)
         return table
@@ -181,8 +195,11 @@ class Table:
         return int(self.frame.select(pl.len()).collect().item())
 
     def with_frame(self, frame: pl.LazyFrame, roles: Roles | None = None) -> Table:
-        """Return the table with other rows or columns."""
-        return replace(self, frame=frame, roles=roles or self.roles)
+        """Return the table with other rows or columns; without the image role where its column is gone."""
+        roles = roles or self.roles
+        if roles.image is not None and roles.image not in frame.collect_schema():
+            roles = replace(roles, image=None)
+        return replace(self, frame=frame, roles=roles)
 
     def with_empty_target(self, like: Sequence[str]) -> Table:
         """Return the table with a target without values, of a type that holds those of the columns named."""
@@ -215,6 +232,14 @@ class Table:
                 else f"{for_what} needs a {role} column: pass {given}= or name it in the roles."
             )
         return column
+
+    def facts(self) -> pl.DataFrame | None:
+        """Return what is told of the image files, by the names of `FACTS`; None where nothing is."""
+        told = self.roles.facts
+        if len(told) != len(FACTS):
+            return None
+        named = zip(FACTS, told, strict=True)
+        return self.frame.select(pl.col(name).alias(fact) for fact, name in named).collect()
 
     @property
     def y(self) -> pl.Series | None:
