@@ -7,8 +7,8 @@ from sklearn.base import clone
 
 import tilth
 from tilth.core import BatchStage, RowPlan, RowStage, apply, fit, replay
-from tilth.errors import StageError
-from tilth.table import Table
+from tilth.errors import DataError, StageError
+from tilth.table import Roles, Table
 
 ROWS = pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 0.0, 5.0]})
 
@@ -83,3 +83,16 @@ def test_any_number_above_0_means_rows(expand):
 @pytest.mark.parametrize("expand", [0, 0.0, None, "many", -1])
 def test_what_is_not_above_0_does_not(expand):
     assert not Again(expand=expand).on_rows
+
+
+def test_rows_are_not_made_of_images_even_where_no_column_is_chosen():
+    images = Table.of(ROWS.with_columns(path=pl.lit("a.png")), roles=Roles(image="path"))
+    with pytest.raises(DataError, match=r"makes new rows.*augment\.images"):
+        Again(expand=1).fit_table(images)
+    assert Again(expand=1).fit_table(Table.of(ROWS)).fresh.height == 1
+
+
+def test_a_stage_leaves_single_images_as_they_are_unless_it_says_otherwise():
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    assert not Again.per_image
+    assert Again().augment_image(pixels, row=1, epoch=0, label="a") is pixels

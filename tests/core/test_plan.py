@@ -236,3 +236,26 @@ def test_every_fresh_row_has_an_id_of_its_own_that_depends_on_its_parents_only()
     assert alone.tolist() == ids[7:9].tolist()
     anonymous = apply(RowPlan(np.ones(50, np.int64), fresh=fresh), table, "made").ids[50:]
     assert len(np.unique(anonymous)) == len(parents)
+
+
+PICTURES = Table.of(ROWS.with_columns(path=pl.col("k") + ".png"), roles=Roles(target="y", image="path"))
+
+
+def test_rows_made_anew_are_refused_where_the_table_holds_images():
+    for carried_out in (
+        lambda plan: apply(plan, PICTURES, "stage"),
+        lambda plan: plan.check_for(PICTURES, "stage"),
+    ):
+        with pytest.raises(
+            DataError, match=r"stage: makes new rows.*'path'.*balance\.over.*augment\.images.*keep: false"
+        ):
+            carried_out(fresh([[0, 1]]))
+    assert apply(fresh([[0, 1]]), TABLE, "stage").height == 5
+
+
+def test_images_are_repeated_under_ids_of_their_own():
+    out = apply(times(3, 1, 0, 2), PICTURES, "stage").frame.collect()
+    assert out["path"].to_list() == ["r0.png", "r1.png", "r3.png", "r0.png", "r0.png", "r3.png"]
+    assert out[ROW].n_unique() == 6
+    again = apply(times(3, 1, 0, 2), PICTURES, "stage").frame.collect()
+    assert again[ROW].to_list() == out[ROW].to_list()

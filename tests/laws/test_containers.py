@@ -89,6 +89,8 @@ WORKED_ON = {
     "categorical": ["p", "q", None, "p"],
     "boolean": [True, False, None, True],
     "datetime": [dt.date(2020, 1, day) for day in (1, 2, 3, 4)],
+    # Paths of files that are not there: cells without a value, for whoever would read them.
+    "image": ["a.png", "b.png", None, "a.png"],
 }
 
 
@@ -168,7 +170,7 @@ def test_law_13_polars_columns_that_are_not_worked_on_stay_as_they_were(case: Ca
 @pytest.mark.parametrize("case", cases("onlookers", RowStage, first=True))
 def test_law_13_row_stages_keep_every_pandas_type(case: Case):
     rest = onlookers()
-    if hasattr(case.make(), "on"):
+    if hasattr(case.make(), "on") and case.cls.handles != ("image",):
         X, more = rest.assign(it=np.arange(4.0)), {"on": ["it"]}
     else:
         X, more = rest, {}

@@ -7,7 +7,7 @@ import torch
 
 import tilth
 from tilth.errors import StageError
-from tilth.stages.batches import Augmentation
+from tilth.stages.batches import Augmentation, rectangles
 from tilth.table import Table
 
 
@@ -126,6 +126,35 @@ def test_nothing_is_read_back_from_the_device_of_a_batch(key: str, parameters: d
     here = stage.augment(batch, torch.Generator().manual_seed(0))
     assert [part.device.type for part in out] == ["meta"] * 3
     assert [(part.shape, part.dtype) for part in out] == [(part.shape, part.dtype) for part in here]
+
+
+@pytest.mark.parametrize("key", ["augment.cutmix", "augment.mixup"])
+def test_nothing_is_read_back_from_the_device_of_a_batch_of_images(key: str):
+    batch = torch.zeros(9, 3, 4, 4), torch.arange(9) % 3, torch.ones(9)
+    for parameters in ({}, {"within": "class", "per": "batch"}):
+        stage = tilth.stage(key, n_classes=3, **parameters)
+        out = stage.augment(tuple(part.to("meta") for part in batch))
+        here = stage.augment(batch, torch.Generator().manual_seed(0))
+        assert [(part.shape, part.dtype) for part in out] == [(part.shape, part.dtype) for part in here]
+
+
+@pytest.mark.parametrize("key", ["augment.jitter", "augment.swap"])
+def test_stages_of_columns_say_which_change_images(key: str):
+    stage = tilth.stage(key).fit(pl.DataFrame({"a": [1.0, 2.0]}), ["p", "q"])
+    with pytest.raises(
+        StageError, match=rf"{key}: works on rows of columns.*\(2, 3, 4, 4\).*augment\.pixels"
+    ):
+        stage.augment((torch.zeros(2, 3, 4, 4), torch.zeros(2)))
+
+
+def test_rectangles_are_cut_off_at_the_edges():
+    X = torch.zeros(3, 1, 4, 5)
+    corners = [torch.tensor(side) for side in ([-1, 1, 3], [2, 2, 9], [0, 4, 0], [2, 3, 0])]
+    inside = rectangles(*corners, X)
+    assert inside.shape == (3, 1, 4, 5)
+    assert inside[0, 0].nonzero().tolist() == [[0, 0], [0, 1]]
+    assert inside[1, 0].nonzero().tolist() == [[1, 4], [2, 4]]
+    assert not inside[2].any()
 
 
 @pytest.mark.gpu

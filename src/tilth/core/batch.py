@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
+from tilth.core.plan import refuse_images
 from tilth.core.stage import PlanningStage
 from tilth.errors import StageError
 from tilth.table import Table
@@ -17,7 +18,15 @@ class BatchStage(PlanningStage):
 
     An author writes `learn` and `augment`. A stage with the parameter `expand` may, where that is above 0,
     add rows instead, once, as a row stage does: then `plan` is asked, and the loader leaves it out.
+
+    Attributes
+    ----------
+    per_image : bool
+        It changes single images, by `augment_image`, in the threads that decode them and before there is a
+        batch; a loader of images calls that, and then `augment` of all stages on the batch.
     """
+
+    per_image: ClassVar[bool] = False
 
     @property
     def on_rows(self) -> bool:
@@ -31,6 +40,28 @@ class BatchStage(PlanningStage):
     def augment(self, batch: Any, generator: Any) -> Any:
         """Return the changed batch; all randomness comes from `generator`."""
         return batch
+
+    def augment_image(self, pixels: np.ndarray, *, row: int, epoch: int, label: Any = None) -> np.ndarray:
+        """Return one changed image; randomness is keyed by the seed, the row and the epoch.
+
+        It is called from several threads at a time, in any order.
+
+        Parameters
+        ----------
+        pixels : ndarray of shape (height, width, channels), uint8
+            Not changed.
+        row : int
+            The id of the row.
+        epoch : int
+            From 0.
+        label : scalar, optional
+            The row's class as the target holds it, not its code.
+
+        Returns
+        -------
+        ndarray of the same shape, uint8
+        """
+        return pixels
 
     def for_batches(self, table: Table) -> Self:
         """Learn from the rows that a loader makes batches of."""
@@ -50,7 +81,11 @@ class BatchStage(PlanningStage):
         """Learn; return the stage, or the plan of one that acts on rows."""
         self._begin(table)
         self.learn(table)
-        return self.plan(table).check(self.key, table.height) if self.on_rows else self
+        if not self.on_rows:
+            return self
+        if getattr(self, "on", None) is None:
+            refuse_images(table, self.key)
+        return self.plan(table).check_for(table, self.key)
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
         """Learn from the rows that batches are made of; a stage that acts on rows plans, and reports."""

@@ -102,6 +102,32 @@ class RowPlan:
             raise StageError(f"{stage}: its plan names a parent that is no row (a fault of the stage).")
         return self
 
+    def check_for(self, table: Table, stage: str) -> RowPlan:
+        """Raise where the plan does not fit `table`, or makes rows of rows with images.
+
+        Raises
+        ------
+        DataError
+            If it makes rows anew, and the table holds images: a made row has none of its own.
+        StageError
+            If the stage made a mistake.
+        """
+        if self.fresh is not None and self.fresh.height:
+            refuse_images(table, stage)
+        return self.check(stage, table.height)
+
+
+def refuse_images(table: Table, stage: str) -> None:
+    """Raise where a stage that makes rows of others is given images: a made row has none of its own."""
+    images = [name for name, kind in table.kinds.items() if kind == "image"]
+    if images:
+        raise DataError(
+            f"{stage}: makes new rows of others, and the table holds images (column '{images[0]}'), of which "
+            "a made row would have none of its own. Repeat rows by balance.over (shrinkage: 0), and let "
+            "augment.images change each copy in its own way. Or let embed.images put its columns in the "
+            "place of the images (keep: false)."
+        )
+
 
 def apply(plan: RowPlan, table: Table, stage: str, seed: int = 0) -> Table:
     """Carry out a plan on every role at once: features, target, weight, group and id move together.
@@ -117,7 +143,7 @@ def apply(plan: RowPlan, table: Table, stage: str, seed: int = 0) -> Table:
     StageError
         If the plan does not fit the table.
     """
-    plan.check(stage, table.height)
+    plan.check_for(table, stage)
     frame, roles = table.frame.collect(), table.roles
     if plan.label is not None:
         target = roles.target

@@ -312,7 +312,7 @@ class PlanningStage(Stage):
         self._begin(table)
         if self.needs_target:
             table.need("target", f"{self.key}: {type(self).__name__}")
-        return self.plan(table).check(self.key, table.height)
+        return self.plan(table).check_for(table, self.key)
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
         """Make the plan and report; nothing is changed (a dry run). The plan is in ``plan_``."""

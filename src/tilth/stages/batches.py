@@ -51,6 +51,8 @@ class Augmentation(BatchStage):
 
     floating: ClassVar[bool] = False
     """It computes with the cells, so that they must be floating-point numbers."""
+    of_images: ClassVar[bool] = False
+    """It changes batches of images, too."""
 
     def learn(self, table: Table) -> None:
         """Learn where columns stand, which belong together, and how many classes there are."""
@@ -102,6 +104,14 @@ class Augmentation(BatchStage):
             works on.
         """
         self.refuse_rows()
+        if batch[0].ndim == 4:
+            if not self.of_images:
+                raise StageError(
+                    f"{self.key}: works on rows of columns, and the batch holds images, of shape "
+                    f"{tuple(batch[0].shape)}. Use augment.images, augment.pixels, augment.mixup or "
+                    "augment.cutmix."
+                )
+            return image_batch(self, batch, floating=self.floating)
         if not hasattr(self, "width_"):
             raise StageError(
                 f"{self.key}: is not fitted, and does not know the columns of a batch. Fit it on them, with "
@@ -119,6 +129,10 @@ class Augmentation(BatchStage):
                 "Convert the features: X.float()."
             )
         return X
+
+    def concerns(self, X: torch.Tensor) -> bool:
+        """Tell whether `on` left it anything to change: columns, or the images of the batch as a whole."""
+        return bool(X.ndim == 4 and self.on is None) or bool(getattr(self, "columns_", X.ndim == 4))
 
     def pools(self, batch: Any, within: Within) -> Pools:
         """Put the rows of a batch in pools in which they may take one another's cells.
@@ -170,7 +184,7 @@ class Augmentation(BatchStage):
 
         if y.is_floating_point():
             return y
-        classes = getattr(self, "n_classes", None) or self.n_classes_
+        classes = getattr(self, "n_classes", None) or getattr(self, "n_classes_", None)
         if classes is None:
             raise StageError(
                 f"{self.key}: the batch holds class codes, and how many classes there are is not known. "
@@ -178,6 +192,68 @@ class Augmentation(BatchStage):
             )
         shares = torch.nn.functional.one_hot(y.to(torch.int64), classes)
         return shares.to(X.dtype if X.dtype == torch.float64 else torch.float32)
+
+
+def concerns_images(stage: Any, batch: Any) -> bool:
+    """Tell whether a stage changes a batch: not where `on` left it no column, or there is no image."""
+    columns = getattr(stage, "columns_", None)
+    return bool(columns or columns is None or (stage.on is None and batch[0].ndim == 4))
+
+
+def tell_no_image(stage: Any) -> None:
+    """Report that a stage which changes images finds none in its table, unless that was asked for."""
+    if not stage.columns_ and stage.on is None:
+        told = "There is no column of images, and nothing is changed. With embed.images, give keep: true."
+        stage.report("augment.no_image", told, 0.0, severity="low")
+
+
+def image_batch(stage: Any, batch: Any, *, floating: bool) -> torch.Tensor:
+    """Return the images of a batch.
+
+    Raises
+    ------
+    StageError
+        If they are not of shape (n_rows, channels, height, width), or of whole numbers where `floating`.
+    """
+    X: torch.Tensor = batch[0]
+    last = X.ndim == 4 and X.shape[3] in (1, 3) and X.shape[1] > 4
+    if X.ndim != 4 or last:
+        todo = (
+            "Put the channels before the rows: X.permute(0, 3, 1, 2)." if last else "Pass batches of images."
+        )
+        raise StageError(
+            f"{stage.key}: changes images of shape (n_rows, channels, height, width), and the batch has the "
+            f"shape {tuple(X.shape)}. {todo}"
+        )
+    if floating and not X.is_floating_point():
+        raise StageError(
+            f"{stage.key}: the batch holds {X.dtype}, and it computes with floating-point numbers. "
+            "Convert the images: X.float()."
+        )
+    return X
+
+
+def rectangles(
+    top: torch.Tensor, tall: torch.Tensor, left: torch.Tensor, wide: torch.Tensor, X: torch.Tensor
+) -> torch.Tensor:
+    """Mark a rectangle in each image, cut off at its edges.
+
+    Parameters
+    ----------
+    top, tall, left, wide : Tensor of shape (n_rows,) or (1,)
+        In pixels.
+    X : Tensor of shape (n_rows, channels, height, width)
+
+    Returns
+    -------
+    Tensor of shape (n_rows, 1, height, width) or (1, 1, height, width), bool
+    """
+    import torch
+
+    rows, columns = (torch.arange(side, device=X.device) for side in X.shape[2:])
+    down = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
+    across = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
+    return down[:, None, :, None] & across[:, None, None, :]
 
 
 def _feature(name: str, names: list[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from tilth.core.plan import RowPlan
+from tilth.core.plan import RowPlan, refuse_images
 from tilth.core.stage import RowStage
 from tilth.errors import TilthWarning
 from tilth.stages import bases
@@ -59,6 +59,8 @@ class Smoting:
         key = self.stage.key
         classes = Classes.of(table.need("target", key), key)
         more = more_rows(classes, self.ratio, key) - classes.counts
+        if self.stage.on is None and more.any():
+            refuse_images(table, key)
         if not readable(self.stage, table, "can be compared") or not more.any():
             return RowPlan.keep_all(table.height)
         report_imbalance(self.stage, classes)

@@ -49,9 +49,9 @@ class Dropout(nn.Module):
 
 
 def initialize(network: nn.Module, random_state: int = 0, activation: str = "relu") -> nn.Module:
-    """Start every linear layer with He (Kaiming) weights and zero biases, in place.
+    """Start every linear and convolutional layer with He (Kaiming) weights and zero biases, in place.
 
-    The last linear layer feeds no activation, so its gain is 1.
+    The last layer feeds no activation, so its gain is 1.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def initialize(network: nn.Module, random_state: int = 0, activation: str = "rel
     He, Zhang, Ren, Sun: Delving deep into rectifiers, ICCV 2015, equation 10.
     """
     _activation(activation)
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     with seeded(random_state):
         for layer in layers:
             gain = (
@@ -79,7 +79,7 @@ def initialize(network: nn.Module, random_state: int = 0, activation: str = "rel
                 if layer is layers[-1]
                 else nn.init.calculate_gain("tanh" if activation == "tanh" else "relu")
             )
-            nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_features))
+            nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return network

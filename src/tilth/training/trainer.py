@@ -20,6 +20,8 @@ from tilth.training.split import inner_split
 
 # Rows per forward pass where no gradient is kept: large enough to fill a core, small enough for any memory.
 INFERENCE_ROWS = 8192
+# And numbers per pass, where rows are wide, as images are.
+INFERENCE_CELLS = 2**23
 
 
 class Epoch(NamedTuple):
@@ -89,6 +91,9 @@ class Trainer:
         Called with the inputs and targets of a batch; returns both as the network is to get them. Training
         rows are corrupted anew each time they are met, validation rows once for all epochs. It draws from
         torch's own random numbers, which are seeded.
+    augment : callable, optional
+        Called with the epoch, the number of the batch in it (both from 0) and the batch, as `Rows`; returns
+        the batch to train on. Validation rows are left as they are.
     start_counts : bool, default False
         The weights before training are kept where no epoch has better ones.
 
@@ -143,6 +148,7 @@ class Trainer:
         n_jobs: int | None = 1,
         on_epoch: Callable[[int, Epoch], bool | None] | None = None,
         corrupt: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        augment: Callable[[int, int, Rows], Rows] | None = None,
         start_counts: bool = False,
     ) -> None:
         if isinstance(loss, str) and loss not in LOSSES:
@@ -167,6 +173,7 @@ class Trainer:
         self.n_jobs = n_jobs
         self.on_epoch = on_epoch
         self.corrupt = corrupt
+        self.augment = augment
         self.start_counts = start_counts
 
     def fit(self, X: Any, y: Any = None, weight: Any = None) -> Trainer:
@@ -283,7 +290,9 @@ class Trainer:
         total, rate = self.max_epochs * source.steps, 0.0
         record: list[Tensor] = []
         sizes: list[int] = []
-        for batch in source.batches(number):
+        for place, batch in enumerate(source.batches(number)):
+            if self.augment is not None:
+                batch = self.augment(number, place, batch)
             rate = self.learning_rate * _rate_share(self._steps, total, self.warmup_share)
             self._steps += 1
             for group in optimizer.param_groups:
@@ -320,7 +329,8 @@ class Trainer:
 
     def _loss_over(self, rows: Rows) -> float:
         self.network.eval()
-        parts = zip(rows.X.split(INFERENCE_ROWS), rows.target.split(INFERENCE_ROWS), strict=True)
+        size = rows_at_once(rows.X)
+        parts = zip(rows.X.split(size), rows.target.split(size), strict=True)
         with torch.inference_mode():
             losses = torch.cat([self._losses(*part) for part in parts])
             return float((losses.double() * rows.weight).sum() / rows.weight.sum())
@@ -341,9 +351,15 @@ def outputs(network: nn.Module, X: Any) -> Tensor:
     """
     device = next(network.parameters()).device
     network.eval()
+    X = as_tensor(X)
     with torch.inference_mode():
-        parts = [network(part.to(device)).float().cpu() for part in as_tensor(X).split(INFERENCE_ROWS)]
+        parts = [network(part.to(device)).float().cpu() for part in X.split(rows_at_once(X))]
     return torch.cat(parts)
+
+
+def rows_at_once(X: Tensor) -> int:
+    """Return how many rows pass through a network at once where no gradient is kept."""
+    return max(1, min(INFERENCE_ROWS, INFERENCE_CELLS // max(1, X[:1].numel())))
 
 
 def _norm(parameter: Tensor) -> Tensor:

@@ -171,3 +171,75 @@ def test_made_rows_keep_their_label_if_asked_to():
     assert len(X) == 150
     assert labels[50:].to_list() == y.gather(stage.plan_.parents[:, 0]).to_list()
     assert (stage.plan_.fresh_weight == 1).all()
+
+
+# As images
+
+
+def numbered(n: int = 3000, height: int = 20, width: int = 30, channels: int = 2) -> torch.Tensor:
+    """Return images whose every pixel is the row's number."""
+    return torch.arange(float(n))[:, None, None, None].expand(n, channels, height, width).contiguous()
+
+
+def cut(out: torch.Tensor) -> torch.Tensor:
+    return out != torch.arange(float(len(out)))[:, None, None, None]
+
+
+@pytest.mark.parametrize("per", ["row", "batch"])
+def test_one_rectangle_of_another_image_is_put_in_and_labels_follow_its_area(per):
+    X, y = numbered(), torch.arange(3000) % 5
+    weight, before = torch.rand(3000, generator=seeded(3)) + 0.5, X.clone()
+    stage = AugmentCutmix(per=per, n_classes=5)
+    out, labels, weights = stage.augment((X, y, weight), seeded(1))
+    assert torch.equal(X, before)
+    inside = cut(out)
+    assert torch.equal(inside[:, 0], inside[:, 1])
+    inside = inside[:, 0]
+    rows, columns = inside.any(2), inside.any(1)
+    assert torch.equal(inside, rows[:, :, None] & columns[:, None, :])
+    assert max((side.int().diff(dim=1) != 0).sum(1).max() for side in (rows, columns)) <= 2
+    taken = inside.float().mean(dim=(1, 2))
+    partner = torch.where(inside, out[:, 0], -1.0).amax(dim=(1, 2)).long()
+    partner = torch.where(partner < 0, torch.arange(3000), partner)
+    # All pixels of the rectangle are of one and the same image.
+    assert torch.equal(
+        torch.where(inside, out[:, 0], 0), torch.where(inside, partner[:, None, None].float(), 0)
+    )
+    own, other = functional.one_hot(y, 5), functional.one_hot(y[partner], 5)
+    torch.testing.assert_close(labels, (1 - taken)[:, None] * own + taken[:, None] * other)
+    torch.testing.assert_close(weights, (1 - taken) * weight + taken * weight[partner])
+    assert (len({tuple(m.flatten().tolist()) for m in inside[:50]}) == 1) == (per == "batch")
+
+
+@pytest.mark.parametrize("alpha", [0.3, 1.0, 5.0])
+def test_areas_are_those_of_the_papers_box(alpha):
+    """The box of section 3.1, drawn by NumPy for one image after another."""
+    X = numbered(4000, 32, 32, 1)
+    (out,) = AugmentCutmix(alpha=alpha).augment((X,), seeded())
+    taken = cut(out)[:, 0].double().mean(dim=(1, 2)).numpy()
+    random = np.random.default_rng(0)
+    areas = []
+    for share in random.beta(alpha, alpha, 20000):
+        side = int(32 * np.sqrt(1 - share))
+        edges = [np.clip([at - side // 2, at - side // 2 + side], 0, 32) for at in random.integers(0, 32, 2)]
+        areas.append(np.prod([end - start for start, end in edges]) / 32**2)
+    assert taken.mean() == pytest.approx(np.mean(areas), abs=0.015)
+    assert taken.std() == pytest.approx(np.std(areas), abs=0.015)
+    np.testing.assert_allclose(
+        np.quantile(taken, [0.25, 0.5, 0.75]), np.quantile(areas, [0.25, 0.5, 0.75]), atol=0.03
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_images_keep_their_type_and_layout_of_memory(dtype, layout):
+    X = torch.randint(0, 99, (32, 3, 8, 8), generator=seeded()).to(dtype).to(memory_format=layout)
+    stage = AugmentCutmix(n_classes=4, label="keep", within="class")
+    y = torch.arange(32) % 4
+    out, labels = stage.augment((X, y), seeded())
+    assert (out.dtype, out.shape) == (dtype, X.shape)
+    assert out.is_contiguous(memory_format=layout)
+    assert labels is y
+    assert not torch.equal(out, X)
+    again = stage.augment((X, y), seeded())[0]
+    assert torch.equal(out, again)

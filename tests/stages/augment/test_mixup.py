@@ -287,3 +287,81 @@ def test_classes_are_needed_to_stay_within_them():
     for y, told in ((None, "is not there"), ([0.5, 0.7, 0.1], "holds numbers")):
         with pytest.raises(DataError, match=rf"within='class' needs classes.*{told}.*within='all'"):
             AugmentMixup(expand=1, within="class").fit(X, y)
+
+
+# As images
+
+
+def pictures(n: int = 3000, side: int = 4, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    """Return images whose every pixel is the row's own number, from 0 to 1."""
+    return torch.linspace(0, 1, n, dtype=dtype)[:, None, None, None].expand(n, 3, side, side).contiguous()
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0])
+def test_images_are_mixed_as_their_labels_and_with_the_moments_of_the_formula(alpha):
+    X = pictures()
+    y = (X[:, 0, 0, 0] * 1e6).round().long() % 2
+    weight = X[:, 0, 0, 0] + 1
+    before = X.clone()
+    out, shares, weights = AugmentMixup(alpha=alpha, n_classes=2).augment((X, y, weight), seeded())
+    assert torch.equal(X, before)
+    assert (out == out[:, :1, :1, :1]).all()
+    torch.testing.assert_close(weights, out[:, 0, 0, 0] + 1)
+    torch.testing.assert_close(shares.sum(1), torch.ones(len(X), dtype=torch.float64))
+    second = 0.25 + 0.25 / (2 * alpha + 1)
+    np.testing.assert_allclose(out[:, 0, 0, 0].var(), X[:, 0, 0, 0].var() * 2 * second, rtol=0.08)
+    numbers = AugmentMixup(alpha=alpha).augment((X, X[:, 0, 0, 0]), seeded())
+    torch.testing.assert_close(numbers[1], numbers[0][:, 0, 0, 0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_images_keep_their_type_and_layout_of_memory(dtype, layout):
+    X = torch.randn(32, 3, 8, 8, generator=seeded()).to(dtype).to(memory_format=layout)
+    out, shares = AugmentMixup(alpha=1.0, n_classes=4).augment((X, torch.arange(32) % 4), seeded())
+    assert (out.dtype, out.shape) == (dtype, X.shape)
+    assert out.is_contiguous(memory_format=layout)
+    assert shares.dtype == torch.float32
+    assert not torch.equal(out, X)
+
+
+def test_images_may_be_mixed_within_their_class_and_by_one_share_for_all():
+    X, y = pictures(400), torch.arange(400) % 4
+    marked = X * 0 + y[:, None, None, None]
+    out, shares = AugmentMixup(alpha=1.0, within="class", n_classes=4).augment((marked, y), seeded())
+    torch.testing.assert_close(out, marked)
+    torch.testing.assert_close(shares, functional.one_hot(y, 4).double())
+    own = torch.eye(400, dtype=torch.float64).reshape(400, 1, 20, 20)
+    out = AugmentMixup(alpha=1.0, per="batch").augment((own,), seeded())[0].reshape(400, 400).diagonal()
+    assert len(out.round(decimals=9).unique()) == 1
+
+
+def test_of_a_table_of_images_all_is_mixed_unless_on_says_none():
+    rows = pl.DataFrame({"path": [f"{i}.png" for i in range(6)]})
+    images = Table.of(rows, pl.Series("y", list("abcabc")), roles=Roles(image="path"))
+    batch = (torch.rand(6, 3, 4, 4, generator=seeded()), torch.tensor([0, 1, 2] * 2))
+    for on in (None, "image", ["path"]):
+        stage = AugmentMixup(on=on, alpha=1.0).for_batches(images)
+        out, shares = stage.augment(batch, seeded())
+        assert not torch.equal(out, batch[0])
+        assert shares.shape == (6, 3)
+    for on in ([], "numeric"):
+        same = AugmentMixup(on=on).for_batches(images).augment(batch, seeded())
+        assert all(one is two for one, two in zip(same, batch, strict=True))
+
+
+def test_rows_cannot_be_made_of_images():
+    rows = pl.DataFrame({"path": [f"{i}.png" for i in range(6)], "x": [float(i) for i in range(6)]})
+    images = Table.of(rows, pl.Series("y", list("ababab")), roles=Roles(image="path"))
+    with pytest.raises(DataError, match=r"augment\.mixup: makes new rows.*balance\.over.*augment\.images"):
+        AugmentMixup(expand=1).fit_resample(images)
+    only = AugmentMixup(expand=1, on="numeric")
+    with pytest.raises(DataError, match="makes new rows"):
+        only.fit_resample(images)
+
+
+def test_images_of_whole_numbers_are_refused():
+    with pytest.raises(StageError, match=r"augment\.mixup: the batch holds torch\.uint8.*X\.float"):
+        AugmentMixup(n_classes=2).augment(
+            (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(2)), seeded()
+        )

@@ -181,3 +181,14 @@ def test_copies_of_many_rows_leave_nothing_to_remember() -> None:
     BalanceOver(shrinkage=1.0).fit_resample(X, y)
     assert lineage._MADE["features"][-1].who == "balance.over"
     lineage.forget()
+
+
+def test_images_are_repeated_but_not_moved() -> None:
+    frame = pl.DataFrame({"path": [f"{i}.png" for i in range(30)], "v_1": np.linspace(0, 1, 30)})
+    images = Table.of(frame, pl.Series("y", ["a"] * 20 + ["b"] * 10), roles=Roles(image="path"))
+    out = BalanceOver().fit_resample(images).frame.collect()
+    assert Counter(out["y"]) == {"a": 20, "b": 20}
+    assert out["path"].value_counts()["count"].max() == 2
+    assert out["__row__"].n_unique() == 40
+    with pytest.raises(DataError, match=r"balance\.over: makes new rows.*shrinkage: 0.*augment\.images"):
+        BalanceOver(shrinkage=1.0).fit_resample(images)

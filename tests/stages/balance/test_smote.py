@@ -399,3 +399,13 @@ def test_what_cannot_be_used_is_refused() -> None:
         BalanceSMOTE().fit(pl.DataFrame({"v": [[1.0], [2.0]]}), [0, 1])
     with pytest.raises(DataError, match="asks for 3 rows of class '1'"):
         BalanceSMOTE(ratio={1: 3}).fit(X, y)
+
+
+@pytest.mark.parametrize("on", [None, "numeric"])
+def test_no_row_is_made_between_images(on: object) -> None:
+    frame = pl.DataFrame({"path": [f"{i}.png" for i in range(30)], "v_1": np.linspace(0, 1, 30)})
+    images = Table.of(frame, pl.Series("y", ["a"] * 20 + ["b"] * 10), roles=Roles(image="path"))
+    with pytest.raises(DataError, match=r"balance\.smote: makes new rows.*balance\.over.*augment\.images"):
+        BalanceSMOTE(on=on).fit_resample(images)
+    embedded = Table.of(frame.drop("path"), pl.Series("y", ["a"] * 20 + ["b"] * 10))
+    assert BalanceSMOTE(on=on).fit_resample(embedded).height == 40

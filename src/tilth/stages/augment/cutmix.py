@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from annotated_types import Ge, Gt
 
 from tilth.core.plan import RowPlan
 from tilth.core.stage import Selection
-from tilth.stages.batches import Augmentation, Within
+from tilth.stages.batches import Augmentation, Within, rectangles
 from tilth.stages.expanding import ALONE, Making
 from tilth.statistics.partners import symmetric_beta
 from tilth.table import Table
@@ -32,6 +33,10 @@ class AugmentCutmix(Augmentation):
         ``torch.nn.functional.cross_entropy`` takes them, and numbers are mixed, by the share of the features
         that a row kept.
 
+        In batches of images, of shape (n_rows, channels, height, width), a rectangle of the partner is put in
+        the same place. It has the image's aspect and 1 - s of its area; its middle is anywhere, what lies
+        beyond the edge is cut off, and labels are mixed by the area that is left.
+
         With `expand`, a row of two classes comes out twice, once of each, weighted by the shares: a table
         holds one label per row, and for any weighted loss it is the loss of the mixed label. Partners are of
         the row's own group, if there are groups; rows without a label stay out of it.
@@ -49,7 +54,7 @@ class AugmentCutmix(Augmentation):
         Of Beta(alpha, alpha): 1 makes all shares alike likely.
     block : {'random', 'contiguous'}
         Which features are taken: each by itself with probability 1 - s, or neighbors in the order of columns,
-        round((1 - s) n) of n.
+        round((1 - s) n) of n. Of images it is always a rectangle.
     label : {'mix', 'keep'}
         Mix labels, or keep the row's own.
     per : {'row', 'batch'}
@@ -59,7 +64,8 @@ class AugmentCutmix(Augmentation):
     n_classes : int, >= 2, optional
         Classes of the batches' codes; by default as many as the target has that it is fitted on.
     on : selection, optional
-        The columns that may be taken, by default all; the share of a row counts the others as kept.
+        The columns that may be taken, by default all; the share of a row counts the others as kept. Of
+        images: the column they come from.
     expand : float, >= 0
         Above 0, add so many rows per row to the training table, once, instead of changing batches.
     random_state : int
@@ -70,12 +76,12 @@ class AugmentCutmix(Augmentation):
 
     Raises
         StageError : the batch is of another width than the table.
-        DataError : within='class', and the target has no classes.
+        DataError : within='class', and the target has no classes; with `expand`, the table holds images.
 
     Source
         Yun, Han, Oh, Chun, Choe and Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers with
-        Localizable Features", ICCV 2019, section 3.1; features stand for the pixels of its box. The tests
-        compare shares and moments with its formulas.
+        Localizable Features", ICCV 2019, section 3.1; features stand for the pixels of its box, if
+        there are no pixels. The tests compare shares and moments with its formulas.
 
     Examples
     --------
@@ -87,6 +93,7 @@ class AugmentCutmix(Augmentation):
     """
 
     finds: ClassVar = ALONE
+    of_images: ClassVar = True
 
     def __init__(
         self,
@@ -127,25 +134,45 @@ class AugmentCutmix(Augmentation):
         Parameters
         ----------
         batch : (X,), (X, y) or (X, y, weight)
-            X of shape (n_rows, n_columns); y class codes, shares of classes, or numbers.
+            X of shape (n_rows, n_columns), or of images, (n_rows, channels, height, width); y class
+            codes, shares of classes, or numbers.
         generator : torch.Generator, optional
             Of the batch's device; all draws come from it. None: torch's own.
         """
         import torch
 
         X = self.enter(batch)
-        if not self.columns_:
+        if not self.concerns(X):
             return tuple(batch)
         draw = lambda *shape: torch.rand(shape, generator=generator, device=X.device)
+        if X.ndim == 4:
+            return self._cut(batch, draw)
         draws = draw(self._draws, len(X) if self.per == "row" else 1)
         partner = self.pools(batch, self.within).others(draw(len(X)), torch)
         place = torch.arange(self.n_blocks, device=X.device)
-        taken = self._taken(draws, place, torch)
+        taken = self._exchanged(draws, place, torch)
         kept = 1 - taken.sum(1) / self.features_
         # The feature after the last stands for the columns that are never taken.
         cells = torch.nn.functional.pad(taken, (0, 1)).index_select(1, self.block_of(X))
         roles = self.mixed_roles(batch, partner, kept, labels=self.label == "mix")
         return (torch.where(cells, X.index_select(0, partner), X), *roles)
+
+    def _cut(self, batch: Any, draw: Callable[..., torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """Put a rectangle of another image in each; it is cut off at the edges, and its area there counts."""
+        import torch
+
+        X = batch[0]
+        draws = draw(6, len(X) if self.per == "row" else 1)
+        partner = self.pools(batch, self.within).others(draw(len(X)), torch)
+        side = (1 - symmetric_beta(self.alpha, draws[:4], torch)).sqrt()
+        (height, width), (down, across) = X.shape[2:], draws[4:]
+        tall, wide = (side * height).floor(), (side * width).floor()
+        top = (down * height).floor() - (tall / 2).floor()
+        left = (across * width).floor() - (wide / 2).floor()
+        inside = rectangles(top, tall, left, wide, X)
+        kept = 1 - inside.sum(dim=(1, 2, 3)) / (height * width)
+        roles = self.mixed_roles(batch, partner, kept, labels=self.label == "mix")
+        return (torch.where(inside, X[partner], X), *roles)
 
     def plan(self, table: Table) -> RowPlan:
         """Say which rows are made of which."""
@@ -155,7 +182,7 @@ class AugmentCutmix(Augmentation):
         making = Making.of(self, table, self.expand, labeled=mixes, by_class=by_class)
         making.tell_alone()
         draws = np.stack([making.draw(number) for number in range(self._draws + 1)])
-        taken = self._taken(draws[:-1], np.arange(self.n_blocks), np)
+        taken = self._exchanged(draws[:-1], np.arange(self.n_blocks), np)
         partner = making.partners(draws[-1])
         kept = np.where(partner == making.rows, 1.0, 1 - taken.sum(1) / self.features_)
         at = np.where(taken, partner[:, None], making.rows[:, None])
@@ -171,7 +198,7 @@ class AugmentCutmix(Augmentation):
     def _draws(self) -> int:
         return 5 if self.block == "contiguous" else 4 + self.n_blocks
 
-    def _taken(self, draws: Any, place: Any, xp: Any) -> Any:
+    def _exchanged(self, draws: Any, place: Any, xp: Any) -> Any:
         """Choose the features that are taken, of shape (n_rows, n_blocks).
 
         Parameters

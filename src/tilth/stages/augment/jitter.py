@@ -52,7 +52,7 @@ class AugmentJitter(Augmentation):
         Seed of the rows that `expand` makes; batches are drawn by the loader's.
 
     Raises
-        DataError : a column holds infinity.
+        DataError : a column holds infinity; with `expand`, the table holds images.
         StageError : the batch is of another width than the table, or does not hold floating-point numbers.
 
     Source

@@ -30,6 +30,8 @@ class AugmentMixup(Augmentation):
         numbers that are no code: encode categories as one-hot columns, or leave their codes out by `on`. A
         cell missing or infinite in one of the two rows is that of the row with the larger share.
 
+        Batches of images, of shape (n_rows, channels, height, width), are mixed pixel by pixel.
+
         With `expand`, whole numbers and dates are rounded, and 0/1 numbers, categories, texts, booleans and
         vectors are those of the row with the larger share. A table holds one label per row: of two classes,
         the mixed row comes out twice, once of each, weighted by s and 1 - s, which for any weighted loss is
@@ -54,7 +56,7 @@ class AugmentMixup(Augmentation):
     n_classes : int, >= 2, optional
         Classes of the batches' codes; by default as many as the target has that it is fitted on.
     on : selection, optional
-        The columns to mix, by default all; others are the row's own.
+        The columns to mix, by default all; others are the row's own. Of images: the column they come from.
     expand : float, >= 0
         Above 0, add so many rows per row to the training table, once, instead of changing batches.
     random_state : int
@@ -65,7 +67,7 @@ class AugmentMixup(Augmentation):
 
     Raises
         StageError : the batch is of another width than the table, or of whole numbers.
-        DataError : within='class', and the target has no classes.
+        DataError : within='class', and the target has no classes; with `expand`, the table holds images.
 
     Source
         Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018, section
@@ -91,6 +93,7 @@ class AugmentMixup(Augmentation):
 
     finds: ClassVar = ALONE
     floating: ClassVar = True
+    of_images: ClassVar = True
 
     def __init__(
         self,
@@ -127,19 +130,22 @@ class AugmentMixup(Augmentation):
         Parameters
         ----------
         batch : (X,), (X, y) or (X, y, weight)
-            X of shape (n_rows, n_columns), floating-point; y class codes, shares of classes, or numbers.
+            X of shape (n_rows, n_columns), or of images, (n_rows, channels, height, width),
+            floating-point; y class codes, shares of classes, or numbers.
         generator : torch.Generator, optional
             Of the batch's device; all draws come from it. None: torch's own.
         """
         import torch
 
         X = self.enter(batch)
-        if not self.columns_:
+        if not self.concerns(X):
             return tuple(batch)
         draw = lambda *shape: torch.rand(shape, generator=generator, device=X.device)
         share = symmetric_beta(self.alpha, draw(4, len(X) if self.per == "row" else 1), torch)
         partner = self.pools(batch, self.within).others(draw(len(X)), torch)
-        own, other = share.to(X.dtype)[:, None], X.index_select(0, partner)
+        own, other = share.to(X.dtype).reshape(-1, *[1] * (X.ndim - 1)), X[partner]
+        if X.ndim == 4:
+            return (other.lerp_(X, own), *self.mixed_roles(batch, partner, share))
         mixed = own * X + (1 - own) * other
         mixed = torch.where(mixed.isfinite(), mixed, torch.where(own >= 0.5, X, other))
         if len(self.columns_) < len(self.places_):

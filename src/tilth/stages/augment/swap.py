@@ -56,7 +56,7 @@ class AugmentSwap(Augmentation):
 
     Raises
         StageError : the batch is of another width than the table, or has no classes and within='class'.
-        DataError : within='class', and the target has no classes.
+        DataError : within='class', and the target has no classes; with `expand`, the table holds images.
 
     Source
         Jahrer, first place of Porto Seguro's Safe Driver Prediction (2017), who swapped 15% of the cells;

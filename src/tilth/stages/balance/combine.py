@@ -76,7 +76,8 @@ class BalanceCombine(RowStage):
         balance.spared : a class would have lost all its rows.
 
     Raises
-        DataError : the target holds values, not classes; a class named does not exist; no column can be read.
+        DataError : the target holds values, not classes; a class named does not exist; no column can be read;
+        the table holds images, of which a made row would have none of its own.
         TilthError : the device is not present.
 
     Source

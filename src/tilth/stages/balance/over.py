@@ -27,7 +27,8 @@ class BalanceOver(RowStage):
         Every class smaller than ``ratio`` times the largest is repeated to exactly that many rows
         (rounded down). All its rows are taken equally often, to within one; which are taken once
         more is drawn by seed and row id. No row is dropped; rows without a label are left alone. A
-        copy keeps its row's label, weight and group.
+        copy keeps its row's label, weight and group, and has a row id of its own, so that `augment.images`
+        changes each copy of an image in another way.
 
         With `shrinkage` a copy is a new row, whose parent is the row: its numbers are moved by normal noise
         (a smoothed bootstrap). Whole numbers are rounded and stay in the range of their column; numbers
@@ -63,7 +64,8 @@ class BalanceOver(RowStage):
         balance.classes : a class is smaller than `ratio` asks for; score: smallest / largest.
 
     Raises
-        DataError : the target holds values, not classes; `ratio` names no class, or fewer rows than it has.
+        DataError : the target holds values, not classes; `ratio` names no class, or fewer rows than it has;
+        with `shrinkage`, the table holds images.
 
     Source
         Menardi and Torelli, "Training and assessing classification rules with imbalanced data", Data Mining

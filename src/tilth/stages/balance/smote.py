@@ -89,7 +89,8 @@ class BalanceSMOTE(RowStage):
         balance.method : the method found no base in a class, so all its rows were; score: the class's rows.
 
     Raises
-        DataError : the target holds values, not classes; no column can be compared.
+        DataError : the target holds values, not classes; no column can be compared; the table holds images,
+        of which a made row would have none of its own.
         TilthError : the device is not present.
 
     Source
