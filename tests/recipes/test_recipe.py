@@ -226,7 +226,7 @@ def test_a_recipe_cannot_be_changed():
         ("stages: []\nloader: {augment: [x]}", "f.yaml:2: loader: unknown word 'augment'"),
         (
             "stages: []\nbench: {probes: [linar]}",
-            "bench.probes[0]: found 'linar', expected 'linear', 'boosting' or 'mlp'",
+            "bench.probes[0]: found 'linar', expected 'linear', 'boosting', 'mlp', 'cnn' or 'transfer'",
         ),
         ("stages: []\nbench: {probes: []}", "bench.probes: found [], expected at least 1 of them."),
         ("stages: []\noutput: out", "f.yaml:2: output: found 'out', expected a mapping."),
@@ -285,14 +285,16 @@ def test_no_module_is_imported_for_a_key_that_is_not_listed():
 
 
 def test_the_loader_section_has_the_loaders_parameters_and_defaults():
-    from tilth.loaders import TableLoader
+    from tilth.loaders import ImageLoader, TableLoader
 
-    parameters = inspect.signature(TableLoader).parameters
+    # Of what both have, the section tells the table's defaults; it says itself where they differ.
+    parameters = {**inspect.signature(ImageLoader).parameters, **inspect.signature(TableLoader).parameters}
     only_python = {"features", "target", "weight", "augment", "rank", "world_size", "classes"}
+    only_python |= {"paths", "ids", "progress"}
     assert set(Loader.model_fields) == set(parameters) - only_python
-    assert {n: f.default for n, f in Loader.model_fields.items()} == {
-        n: parameters[n].default for n in Loader.model_fields
-    }
+    for name, field in Loader.model_fields.items():
+        default = parameters[name].default
+        assert field.default == (list(default) if isinstance(default, tuple) else default)
 
 
 def test_the_bench_section_has_the_parameters_and_defaults_of_compare():
@@ -302,12 +304,13 @@ def test_the_bench_section_has_the_parameters_and_defaults_of_compare():
     parameters = inspect.signature(compare).parameters
     only_python = {"before", "after", "X", "y", "sample_weight", "groups", "allow_fitted", "progress"}
     told = {
-        n: tuple(f.default) if n == "probes" else f.default
-        for n, f in Bench.model_fields.items()
-        if n not in ("ablate", "learning_curve", "sizes")
+        n: f.default for n, f in Bench.model_fields.items() if n not in ("ablate", "learning_curve", "sizes")
     }
     assert told == {n: p.default for n, p in parameters.items() if n not in only_python}
-    assert tuple(Bench().probes) == PROBES
+    every = ", ".join(PROBES)
+    assert Recipe.from_text(f"stages: []\nbench: {{probes: [{every}]}}").bench.probes == list(PROBES)
+    with pytest.raises(RecipeError, match="cmn"):
+        Recipe.from_text("stages: []\nbench: {probes: [cmn]}")
 
 
 def test_the_bench_section_can_ask_for_a_learning_curve_of_given_sizes():
@@ -321,7 +324,7 @@ def test_the_bench_section_can_ask_for_a_learning_curve_of_given_sizes():
 def test_the_data_section_has_the_parameters_of_read():
     from tilth.table import read
 
-    assert set(Data.model_fields) == set(inspect.signature(read).parameters) - {"lazy"}
+    assert set(Data.model_fields) == set(inspect.signature(read).parameters) - {"lazy", "progress"}
 
 
 # Python

@@ -57,7 +57,10 @@ ALLOWED = frozenset(
         "tilth.probes.inputs.Column",
         "tilth.probes.inputs.Inputs",
         "tilth.probes.linear.Linear",
+        "tilth.probes.cnn.CNN",
         "tilth.probes.mlp.MLP",
+        "tilth.probes.pictures.ImageColumn",
+        "tilth.probes.transfer.Transfer",
         "tilth.training.trainer.Epoch",
     }
 )

@@ -31,6 +31,12 @@ def key_of(name: str, stage: Stage) -> str:
     kind = type(stage)
     if kind in _ADAPTED.values():
         return f"adapt:{kind.__name__}"
+    if not getattr(stage, "recipe", True) and hasattr(stage, "offered_as"):
+        raise BundleError(
+            f"Step '{name}' ({kind.__name__}) holds code of your own, which a bundle does not hold. Offer it "
+            f"under a name (entry point group '{stage.offered_as}') and pass the name, or save the pipeline "
+            "without this step."
+        )
     if stage.key in keys() and find(stage.key) is kind:
         return stage.key
     raise BundleError(

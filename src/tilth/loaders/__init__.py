@@ -11,18 +11,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tilth.loaders.dataset import TableDataset
     from tilth.loaders.device import DeviceFeed, resolve_device
+    from tilth.loaders.image import ImageLoader
+    from tilth.loaders.image_dataset import ImageDataset
     from tilth.loaders.sampler import RowSampler
     from tilth.loaders.table import TableLoader
 
 _HOMES = {
     "DeviceFeed": "device",
+    "ImageDataset": "image_dataset",
+    "ImageLoader": "image",
     "RowSampler": "sampler",
     "TableDataset": "dataset",
     "TableLoader": "table",
     "resolve_device": "device",
 }
 
-__all__ = ["DeviceFeed", "RowSampler", "TableDataset", "TableLoader", "resolve_device"]
+__all__ = [
+    "DeviceFeed",
+    "ImageDataset",
+    "ImageLoader",
+    "RowSampler",
+    "TableDataset",
+    "TableLoader",
+    "resolve_device",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -71,26 +72,9 @@ class TableDataset(Dataset):
         weight: Any = None,
         classes: Sequence[Any] | None = None,
     ) -> None:
-        tensors = [feature_tensor(features)]
-        self.classes_ = None
-        if target is not None:
-            codes, self.classes_ = target_tensor(target, classes)
-            tensors.append(codes)
-        elif classes is not None:
-            raise DataError("classes were given without a target. Pass the target, or leave classes out.")
-        if weight is not None:
-            if target is None:
-                raise DataError(
-                    "weight was given without a target, but batches are (X, y, weight). Pass both."
-                )
-            tensors.append(weight_tensor(weight))
-        for name, tensor in zip(("target", "weight"), tensors[1:], strict=False):
-            if len(tensor) != len(tensors[0]):
-                raise DataError(
-                    f"features hold {len(tensors[0])} rows, but the {name} holds {len(tensor)}. "
-                    "Pass one value per row, in the order of the rows."
-                )
-        self.tensors = tuple(tensors)
+        block = feature_tensor(features)
+        beside, self.classes_ = companions(len(block), target, weight, classes, "features hold {} rows")
+        self.tensors = (block, *beside)
 
     def __len__(self) -> int:
         return len(self.tensors[0])
@@ -116,3 +100,30 @@ class TableDataset(Dataset):
         moved.classes_ = self.classes_
         moved.tensors = tuple([tensor.to(device) for tensor in self.tensors])
         return moved
+
+
+def companions(
+    n_rows: int, target: Any, weight: Any, classes: Sequence[Any] | None, told: str
+) -> tuple[list[Tensor], np.ndarray | None]:
+    """Return target and weight as tensors, as many as were given, and the classes that codes stand for.
+
+    `told` says in errors how many rows there are: ``"features hold {} rows"``.
+    """
+    tensors: list[Tensor] = []
+    named = None
+    if target is not None:
+        codes, named = target_tensor(target, classes)
+        tensors.append(codes)
+    elif classes is not None:
+        raise DataError("classes were given without a target. Pass the target, or leave classes out.")
+    if weight is not None:
+        if target is None:
+            raise DataError("weight was given without a target, but batches are (X, y, weight). Pass both.")
+        tensors.append(weight_tensor(weight))
+    for name, tensor in zip(("target", "weight"), tensors, strict=False):
+        if len(tensor) != n_rows:
+            raise DataError(
+                f"{told.format(n_rows)}, but the {name} holds {len(tensor)}. "
+                "Pass one value per row, in the order of the rows."
+            )
+    return tensors, named

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -17,7 +18,7 @@ from tilth.loaders.tensors import weight_tensor
 Order = Literal["shuffle", "sequential", "weighted", "balanced"]
 
 # What a stream of random numbers is for: streams of different purposes must not share their bits.
-_ORDER, _AUGMENT = 0, 1
+_ORDER, _AUGMENT, _PIXELS = 0, 1, 2
 
 
 class RowSampler(Sampler[int]):
@@ -161,6 +162,12 @@ def stream_seed(*key: int) -> int:
 def augment_seed(seed: int, epoch: int, batch: int) -> int:
     """Return the seed of the augmentations of one batch, counted over all processes."""
     return stream_seed(seed, _AUGMENT, epoch, batch)
+
+
+@cache
+def pixel_seeds(seed: int, count: int) -> tuple[int, ...]:
+    """Return seeds of what is drawn for each image by itself."""
+    return tuple(stream_seed(seed, _PIXELS, i) for i in range(count))
 
 
 def _place_among_processes(rank: int | None, world_size: int | None) -> tuple[int, int]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from tilth.errors import DataError
 from tilth.loaders.dataset import TableDataset
-from tilth.loaders.device import Batch, DeviceFeed, free_bytes, resolve_device
+from tilth.loaders.device import Batch, DeviceFeed, free_bytes
 from tilth.loaders.gather import HostGather, ahead
 from tilth.loaders.parameters import invalid
-from tilth.loaders.sampler import Order, RowSampler, augment_seed
+from tilth.loaders.passes import Passes, batch_augmentations, named_order, several
+from tilth.loaders.sampler import Order
 
 # Rows are gathered for several batches at once, as many as make a block of about this size: large enough that
 # handing it to a thread costs nothing, small enough to be in the cache still when the batches are used.
@@ -25,7 +24,7 @@ BLOCK_BYTES = 2 * 2**20
 RESIDENT_SHARE = 0.5
 
 
-class TableLoader:
+class TableLoader(Passes):
     """Iterate over a table in batches, on the device, in a new order each epoch.
 
     Used like ``DataLoader(TensorDataset(X, y), batch_size, shuffle=True)``, of which it has `dataset`,
@@ -104,8 +103,6 @@ class TableLoader:
     [0.0, 2.0, 4.0, 6.0, 8.0]
     """
 
-    num_workers = 0
-
     def __init__(
         self,
         features: Any,
@@ -124,39 +121,29 @@ class TableLoader:
         sampler: Order | None = None,
         classes: Sequence[Any] | None = None,
     ) -> None:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-            raise invalid(f"batch_size={batch_size}: a whole number of rows, 1 or more, is needed.")
         if place not in ("auto", "device", "host"):
             raise invalid(f"place={place!r} is not known. Use one of auto, device, host.")
-        if sampler not in (None, "sequential") and not shuffle:
-            raise invalid(f"shuffle=False contradicts sampler={sampler!r}. Leave one of them out.")
-        order = sampler or ("shuffle" if shuffle else "sequential")
-        spent = order == "weighted"
-        self.batch_size = int(batch_size)
-        self.drop_last = drop_last
-        self.device = resolve_device(device)
-        rows = TableDataset(features, target, weight=None if spent else weight, classes=classes)
-        self.sampler = RowSampler(
-            len(rows),
-            order,
-            weight=weight if spent else None,
-            labels=rows.tensors[1] if order == "balanced" and len(rows.tensors) > 1 else None,
+        order = named_order(sampler, shuffle)
+        super().__init__(
+            batch_size=batch_size,
             drop_last=drop_last,
+            device=device,
+            augment=batch_augmentations(several(augment)),
+        )
+        spent = order == "weighted"
+        rows = TableDataset(features, target, weight=None if spent else weight, classes=classes)
+        self.place = _resting_place(place, rows.tensors, self.device)
+        self.dataset = rows.to(self.device if self.place == "device" else torch.device("cpu"))
+        self._ordered(
+            order,
+            target=rows.tensors[1] if len(rows.tensors) > 1 else None,
+            weight=weight,
             random_state=random_state,
             rank=rank,
             world_size=world_size,
         )
-        self.place = _resting_place(place, rows.tensors, self.device)
-        self.dataset = rows.to(self.device if self.place == "device" else torch.device("cpu"))
         self.classes_ = rows.classes_
         self._feed = DeviceFeed(self.device)
-        self._augment = _augmentations(augment)
-        self._position = 0
-        self._resumed = (0, 0)
-
-    def __len__(self) -> int:
-        rows = len(self.sampler)
-        return rows // self.batch_size if self.drop_last else -(-rows // self.batch_size)
 
     def __repr__(self) -> str:
         return (
@@ -164,94 +151,14 @@ class TableLoader:
             f"{self.sampler.order}, table on the {self.place}, batches on {self.device})"
         )
 
-    def __iter__(self) -> Iterator[Batch]:
-        start = self._next_position()
-        epoch = self.sampler.begin()
-        self._position = start
-        return self._batches(epoch, start)
-
     @property
     def pin_memory(self) -> bool:
         """Whether batches pass through pinned memory on their way to the device."""
         return self.place == "host" and self._feed.pins
 
-    @property
-    def epoch(self) -> int:
-        """The epoch under way or, before its first pass, the one to come."""
-        return self.sampler.epoch
-
-    def set_epoch(self, epoch: int) -> None:
-        """Make the next pass epoch `epoch`; counting goes on from there.
-
-        Setting the epoch that `load_state_dict` resumes keeps the position in it.
-        """
-        self.sampler.set_epoch(epoch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return, in plain values, which batch is next: the epoch and the batches of it already handed out.
-
-        It is the same in every process, and describes the pass that was begun last.
-        """
-        position = self._position if self.sampler.begun else self._next_position()
-        done = self.sampler.begun and position >= len(self)
-        return {
-            "epoch": self.sampler.epoch + done,
-            "position": 0 if done else position,
-            "random_state": self.sampler.seed,
-            **self._shape(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume: the next pass yields the batches that were left, with the seed of the state.
-
-        Raises
-        ------
-        DataError
-            If the state was saved by a loader of other rows, batches, order or processes.
-        """
-        missing = {"epoch", "position", "random_state", *self._shape()} - state.keys()
-        if missing:
-            raise DataError(f"This is not a state of a TableLoader: it lacks {', '.join(sorted(missing))}.")
-        for name, here in self._shape().items():
-            if state[name] != here:
-                raise DataError(
-                    f"The state was saved with {name}={state[name]!r}, but this loader has {name}={here!r}. "
-                    "Batches can be resumed only by a loader built the same way on the same rows."
-                )
-        self.sampler.seed = state["random_state"]
-        self.sampler.set_epoch(state["epoch"])
-        self._resumed = (state["epoch"], state["position"])
-
-    def _shape(self) -> dict[str, Any]:
-        return {
-            "n_rows": len(self.dataset),
-            "batch_size": self.batch_size,
-            "drop_last": self.drop_last,
-            "order": self.sampler.order,
-            "world_size": self.sampler.world_size,
-        }
-
-    def _next_position(self) -> int:
-        epoch, position = self._resumed
-        return position if not self.sampler.begun and epoch == self.sampler.epoch else 0
-
-    def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
+    def _made(self, epoch: int, start: int) -> Iterator[tuple[int, Batch]]:
         batches = self._gathered(epoch, start)
-        if self.place == "host":
-            batches = self._feed(batches)
-        if not self._augment:
-            for position, batch in enumerate(batches, start + 1):
-                self._position = position
-                yield batch
-            return
-        generator = torch.Generator(self.device)
-        processes, rank, seed = self.sampler.world_size, self.sampler.rank, self.sampler.seed
-        for position, batch in enumerate(batches, start):
-            generator.manual_seed(augment_seed(seed, epoch, position * processes + rank))
-            for change in self._augment:
-                batch = change(batch, generator)
-            self._position = position + 1
-            yield batch
+        return enumerate(self._feed(batches) if self.place == "host" else batches, start)
 
     def _gathered(self, epoch: int, start: int) -> Iterator[Batch]:
         size, stop = self.batch_size, min(len(self) * self.batch_size, len(self.sampler))
@@ -286,12 +193,3 @@ def _resting_place(place: str, tensors: Sequence[Tensor], device: torch.device) 
         needed = sum(t.nbytes for t in tensors if t.device != device)
         return "device" if needed <= RESIDENT_SHARE * free_bytes(device) else "host"
     return "device" if place == "device" else "host"
-
-
-def _augmentations(augment: Any) -> list[Callable[[Batch, torch.Generator], Batch]]:
-    several = augment if isinstance(augment, list | tuple) else [augment]
-    found: list[Any] = [getattr(each, "augment", each) for each in several]
-    for each in found:
-        if not callable(each):
-            raise invalid(f"augment: {each!r} is not callable and has no method augment(batch, generator).")
-    return found

@@ -53,6 +53,7 @@ def inputs(model: Any, table: Table) -> Any:
     """
     features = table.X()
     if not takes_tables(model):
+        features = without_images(table, features, type(model).__name__)
         needs_numbers(features, type(model).__name__)
         if not get_tags(model).input_tags.allow_nan and not hasattr(model, "steps"):
             holed = [c.name for c in features if c.null_count()]
@@ -72,6 +73,17 @@ def takes_tables(model: Any) -> bool:
     """Tell whether a model takes columns that are no numbers: it says so in its tags, or is composed."""
     tags = get_tags(model).input_tags
     return bool(tags.string or tags.categorical or hasattr(model, "steps"))
+
+
+def without_images(table: Table, features: pl.DataFrame, who: str) -> pl.DataFrame:
+    """Return the features without the paths of images, which are no numbers, if there are others."""
+    images = [name for name, kind in table.kinds.items() if kind == "image"]
+    if images and len(images) == features.width:
+        raise DataError(
+            f"{who} needs numbers, and column {listed(map(repr, images))} holds images. Put embed.images "
+            "before it, which makes numbers of them."
+        )
+    return features.drop(images)
 
 
 def needs_numbers(features: pl.DataFrame, who: str) -> None:

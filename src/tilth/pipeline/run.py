@@ -15,13 +15,15 @@ from tilth.bundles import whole_folder
 from tilth.core import Finding, Ledger
 from tilth.core.lineage import remember
 from tilth.errors import ColumnError, DataError, RecipeError
+from tilth.images.each import telling
+from tilth.pipeline import manifest
 from tilth.pipeline.pipeline import Pipeline
 from tilth.recipes import Recipe
 from tilth.statistics import uniform
 from tilth.table import ROW, Table, read
 
 if TYPE_CHECKING:
-    from tilth.loaders import TableLoader
+    from tilth.loaders import ImageLoader, TableLoader
 
 MARK = "tilth-run.json"
 MOST_CLASSES = 100
@@ -40,6 +42,8 @@ class RunResult:
         The training rows as read and as prepared.
     test : Table or None
         The test rows as transformed.
+    test_before : Table or None
+        The test rows as read.
     recipe : Recipe
         What was carried out: a stage that chose among others is the one it chose.
     out : Path or None
@@ -52,6 +56,7 @@ class RunResult:
     test: Table | None
     recipe: Recipe
     out: Path | None = None
+    test_before: Table | None = None
 
     @property
     def ledger(self) -> Ledger:
@@ -60,15 +65,16 @@ class RunResult:
 
     @property
     def findings(self) -> list[Finding]:
-        """Return what the stages saw."""
-        return self.pipeline.findings_
+        """Return what reading left out, and what the stages saw."""
+        notes = [Finding("images.unused", note, 1.0, "low", stage="data") for note in self.before.notes]
+        return notes + self.pipeline.findings_
 
     @property
     def recipe_yaml(self) -> str:
         """Return the recipe as text."""
         return self.recipe.to_yaml()
 
-    def loader(self, **options: Any) -> TableLoader:
+    def loader(self, **options: Any) -> TableLoader | ImageLoader:
         """Feed the prepared training rows, as the recipe's loader section says; `options` go before it."""
         return self.pipeline.loader(self.before, **{**self.recipe.loader.told(), **options})
 
@@ -109,9 +115,16 @@ def run(
     folder = Path(out) if out is not None else Path(base) / recipe.output.dir
     _free(folder)
     tell = progress or (lambda _: None)
-    result = prepare(recipe, base=base, data=data, progress=tell)
+    tell("reading")
+    table = data if data is not None else read_data(recipe, base, tell)
+    if recipe.output.images != "none" and table.roles.image is None:
+        raise RecipeError(
+            f"output: images: {recipe.output.images}, but the data holds no images. Name the column of their "
+            "paths (data: {image: path}), or drop it."
+        )
+    result = prepare(recipe, base=base, data=table, progress=tell)
     tell("writing")
-    _write(result, folder)
+    _write(result, folder, tell)
     result.out = folder
     return result
 
@@ -126,18 +139,19 @@ def prepare(
     """Read, split, fit and transform as a recipe says, and write nothing."""
     tell = progress or (lambda _: None)
     tell("reading")
-    table = data if data is not None else read_data(recipe, base)
-    training, test = split(table, recipe)
-    pipeline = Pipeline(recipe.build())
-    before, done = pipeline._fit(training, None, None, None, tell)
-    remember(before, done.table, "run of a recipe")
-    transformed = None if test is None else pipeline.transform(test)
+    table = data if data is not None else read_data(recipe, base, tell)
+    with telling(tell):
+        training, test = split(table, recipe)
+        pipeline = Pipeline(recipe.build())
+        before, done = pipeline._fit(training, None, None, None, tell)
+        remember(before, done.table, "run of a recipe")
+        transformed = None if test is None else pipeline.transform(test)
     if any(stage.concrete() is not stage for _, stage in pipeline.stages_):
         recipe = pipeline.to_recipe(**recipe.told())
-    return RunResult(pipeline, training, done.table, transformed, recipe)
+    return RunResult(pipeline, training, done.table, transformed, recipe, test_before=test)
 
 
-def read_data(recipe: Recipe, base: str | Path = ".") -> Table:
+def read_data(recipe: Recipe, base: str | Path = ".", progress: Callable[[str], None] | None = None) -> Table:
     """Read the rows that a recipe's data section names."""
     told = recipe.data
     if told.path is None:
@@ -151,28 +165,32 @@ def read_data(recipe: Recipe, base: str | Path = ".") -> Table:
         annotators=told.annotators,
         split=told.split.column if told.split and told.split.by == "column" else None,
         null_values=told.null_values,
+        image=told.image,
         kinds=told.kinds,
+        progress=progress,
     )
 
 
 def split(table: Table, recipe: Recipe) -> tuple[Table, Table | None]:
     """Return training and test rows as the recipe's ``data.split`` says; the same rows in every process.
 
-    Rows are drawn by (seed, row id), within each class of the target. Copies of a row stay together, and
-    so does a group, where the table has groups. By time the latest rows are kept for testing, and all rows
-    of one moment are on one side.
+    Where it says nothing, the table's own split, such as a folder 'test' of images, is kept. Rows are drawn
+    by (seed, row id), within each class of the target. Copies of a row stay together, near copies of an
+    image, too, and so does a group, where the table has groups. By time the latest rows are kept for
+    testing, and all rows of one moment are on one side.
     """
     how = recipe.data.split
-    if how is None:
+    if how is None and table.roles.split is None:
         return table, None
     frame = table.frame.collect()
-    if how.by == "time":
-        is_test = _latest(frame, str(how.column), how.test)
-    elif how.column is not None:
-        is_test = (frame[how.column].cast(pl.String) == "test").fill_null(False)
+    column = table.roles.split if how is None else how.column
+    if how is not None and how.by == "time":
+        is_test = _latest(frame, str(column), how.test)
+    elif how is None or column is not None:
+        is_test = (frame[str(column)].cast(pl.String) == "test").fill_null(False)
         if not is_test.any() or is_test.all():
             raise DataError(
-                f"Column '{how.column}' splits nothing: it must say 'test' in some rows and not in all."
+                f"Column '{column}' splits nothing: it must say 'test' in some rows and not in all."
             )
     else:
         if how.by == "group":
@@ -205,6 +223,13 @@ def _drawn(table: Table, share: float) -> np.ndarray:
     """Return which rows are for testing."""
     group = table.roles.group
     told_apart = table.frame.select([group] if group else table.features).collect().hash_rows(seed=0)
+    if group is None and table.roles.image is not None:
+        # Decoders are not waited for where there is nothing to decode.
+        from tilth.images.copies import groups
+        from tilth.images.properties import properties
+
+        paths = table.frame.select(table.roles.image).collect().to_series()
+        told_apart = pl.Series(groups(properties(paths.cast(pl.String).fill_null("").to_list())))
     places = pl.DataFrame({"unit": told_apart, "place": np.arange(table.height)})
     first = places.select(pl.col("place").min().over("unit")).to_series().to_numpy()
     firsts, unit_of = np.unique(first, return_inverse=True)
@@ -234,12 +259,15 @@ def _free(folder: Path) -> None:
         )
 
 
-def _write(result: RunResult, folder: Path) -> None:
+def _write(result: RunResult, folder: Path, tell: Callable[[str], None]) -> None:
     form = result.recipe.output.format
     with whole_folder(folder) as made:
-        _rows(result.after, made / f"train.{form}", form)
+        paths = None
+        if result.before.roles.image is not None:
+            paths = manifest.write(result, made, folder.resolve(), tell)
+        _rows(result.after, made / f"train.{form}", form, paths)
         if result.test is not None:
-            _rows(result.test, made / f"test.{form}", form)
+            _rows(result.test, made / f"test.{form}", form, paths)
         result.pipeline.save(made / "bundle")
         result.ledger.save(made)
         _json(made / "findings.json", [f.as_dict() for f in result.findings])
@@ -247,7 +275,12 @@ def _write(result: RunResult, folder: Path) -> None:
         _json(made / MARK, {"account": result.ledger.account(), "format": form})
 
 
-def _rows(table: Table, path: Path, form: str) -> None:
+def _rows(table: Table, path: Path, form: str, images: pl.DataFrame | None = None) -> None:
+    if images is not None and images.columns[1] in table.schema.names():
+        # Where the images of a run are is for its manifest to say.
+        frame, name = table.frame.collect(), images.columns[1]
+        written = frame.select(ROW).join(images, on=ROW, how="left", maintain_order="left")[name]
+        table = table.with_frame(frame.with_columns(written).lazy())
     names = [c for c in table.schema.names() if c not in table.roles.reserved]
     roles = [c for c in table.schema.names() if c in table.roles.reserved]
     out = table.frame.select([pl.col(ROW).alias("row_id"), *names, *(r for r in roles if r != "row_id")])

@@ -58,6 +58,12 @@ class Line:
         who = name if name and name != stage.key else stage.key
         kind = type(stage)
         if not getattr(stage, "recipe", True):
+            if hasattr(stage, "offered_as"):
+                raise RecipeError(
+                    f"Step '{who}' ({kind.__name__}) was given code of your own, which text cannot hold. "
+                    f"Offer it under a name (entry point group '{stage.offered_as}') and pass the name, or "
+                    "keep this pipeline in Python."
+                )
             raise RecipeError(
                 f"Step '{who}' ({kind.__name__}) runs code that is not a stage, which text cannot hold. "
                 "Keep this pipeline in Python, or put a stage in its place (`tilth stages` lists them)."
