@@ -17,9 +17,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import tilth.probes
 from tilth.errors import ColumnError, DataError, UnknownName
-from tilth.probes import PROBES, probe
+from tilth.probes import OF_TABLES, probe
 
-every = pytest.mark.parametrize("name", PROBES)
+every = pytest.mark.parametrize("name", OF_TABLES)
 
 BATCHES = (
     "rows are drawn into batches, bins and an inner split, so a weight is close to a repetition, not equal"
@@ -38,7 +38,7 @@ MLP = {"hidden": (32,), "batch_size": 32, "max_epochs": 40, "device": "cpu", "le
 @parametrize_with_checks(
     [
         probe(name, task=task, random_state=0, **(MLP if name == "mlp" else {}))
-        for name in PROBES
+        for name in OF_TABLES
         for task in ("classification", "regression")
     ],
     expected_failed_checks=lambda model: FAILS[type(model).__name__],

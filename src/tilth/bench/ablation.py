@@ -21,7 +21,7 @@ def ablate(
     *,
     sample_weight: Any = None,
     groups: Any = None,
-    probes: Sequence[Any] = ("linear", "boosting", "mlp"),
+    probes: Sequence[Any] | None = None,
     folds: int = 5,
     repeats: int = 5,
     metric: str = "auto",
@@ -83,6 +83,7 @@ def ablate(
         metric=metric,
         random_state=random_state,
         allow_fitted=allow_fitted,
+        progress=progress,
     )
     testable = design.task == "regression" or len(design.labels) > 1
     results = (

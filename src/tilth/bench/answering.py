@@ -14,10 +14,12 @@ from sklearn.utils.validation import has_fit_parameter
 
 from tilth.bench.design import MODEL, Arm, Design
 from tilth.bench.folds import assign, fingerprint
-from tilth.core import DecisionStage, Prepared, flow
+from tilth.bench.pictures import files_print, images_of
+from tilth.core import BatchStage, DecisionStage, Prepared, flow
 from tilth.core.prior import corrected
-from tilth.errors import DataError, StageError
-from tilth.probes import Inputs, probe
+from tilth.errors import DataError, StageError, listed
+from tilth.probes import PROBES, Inputs, probe
+from tilth.statistics import hash_rows
 from tilth.table import ROW, Table
 
 
@@ -29,11 +31,17 @@ class RowsChanged(StageError):
 class Ready:
     """Hold the two sides of a fold as one arm prepared them: features, training target and weight.
 
-    Training rows that are left without a label are in `prepared`, and no longer here.
+    Training rows that are left without a label are in `prepared`, and no longer here. `images` are the
+    features that hold paths of images, `batch` the stages that act on training batches, which get to see
+    `labels` as the table has them and the `ids` of the rows.
     """
 
     X: pl.DataFrame
     target: NDArray
+    labels: pl.Series
+    ids: NDArray[np.uint64]
+    images: list[str]
+    batch: list[BatchStage]
     weight: NDArray[np.float64] | None
     X_test: pl.DataFrame
     prepared: Prepared
@@ -64,16 +72,17 @@ def prepare(design: Design, arm: Arm, train: Table, test: NDArray) -> Ready:
     """Fit clones of the stages on the training part; the test part only passes through column stages."""
     stages = [(name, clone(stage)) for name, stage in arm.stages]
     frame = design.table.frame.collect().filter(pl.Series(test))
-    frozen = fingerprint(frame)
+    frozen = fingerprint(frame), files_print(frame, design.images)
     prepared = flow.fit(stages, train)
     # Stages see neither target nor weight nor group of the test rows, so they cannot change them.
     out = flow.apply(stages, frame.lazy().select([*design.table.features, ROW])).collect()
     ids = out[ROW] if ROW in out.columns else None
-    if fingerprint(frame) != frozen or ids is None or not ids.equals(frame[ROW]):
+    now = fingerprint(frame), files_print(frame, design.images)
+    if now != frozen or ids is None or not ids.equals(frame[ROW]):
         raise RowsChanged(
             f"The '{arm.name}' arm changed the test rows: {frame.height} rows went in, {out.height} out, "
-            "or their order or content changed. A column stage must keep rows as they are; use a row stage, "
-            "which acts on training rows only."
+            "or their order or content, or that of their files, changed. A column stage must keep rows as "
+            "they are; use a row stage, which acts on training rows only."
         )
     names = prepared.table.features
     absent = [name for name in names if name not in out.columns]
@@ -88,6 +97,10 @@ def prepare(design: Design, arm: Arm, train: Table, test: NDArray) -> Ready:
     return Ready(
         labeled.X(),
         _codes(design, labeled),
+        labeled.need("target", "bench"),
+        labeled.ids,
+        images_of(prepared.table),
+        [stage for _, stage in stages if isinstance(stage, BatchStage) and not stage.on_rows],
         None if weight is None else weight.cast(pl.Float64).to_numpy(),
         out.select(names),
         prepared,
@@ -177,28 +190,40 @@ def certain(decided: NDArray, classes: int) -> NDArray[np.float64]:
     return np.eye(classes)[decided]
 
 
+def made(name: str, estimator: Any, **params: Any) -> Any:
+    """Return the probe: by its name, with these parameters, or the estimator as it was given."""
+    return probe(name, **params) if estimator is None and name in PROBES else estimator
+
+
+def augments(model: Any) -> bool:
+    """Tell whether batch stages reach the training of a model."""
+    return bool(getattr(model, "augments", False))
+
+
 def _fitted(
     design: Design, arm: Arm, name: str, estimator: Any, ready: Ready, seed: int
 ) -> NDArray[np.float64]:
     """Fit one probe and return probabilities of all classes for the test rows, or values."""
-    X, target, weight, X_test = ready.X, ready.target, ready.weight, ready.X_test
+    target, weight = ready.target, ready.weight
     regression = design.task == "regression"
-    classes = len(design.labels)
     if not regression and len(np.unique(target)) == 1:
-        answer = np.zeros((X_test.height, classes))
-        answer[:, target[0]] = 1
-        return answer
+        return certain(np.full(ready.X_test.height, target[0]), len(design.labels))
     given: dict[str, Any] = {} if weight is None else {"sample_weight": weight}
     if name == MODEL or estimator is not None:
         model = clone(arm.model if name == MODEL and arm.model is not None else estimator)
         free = {k: seed for k, v in model.get_params().items() if k.endswith("random_state") and v is None}
         model.set_params(**free)
     else:
-        task = "regression" if regression else "classification"
-        model = probe(name, task=task, random_state=seed)
+        model = made(name, None, task="regression" if regression else "classification", random_state=seed)
+    X, X_test = (_seen_by(model, arm, frame, ready.images) for frame in (ready.X, ready.X_test))
     train_matrix: Any = X
     test_matrix: Any = X_test
-    if name == MODEL:
+    if getattr(model, "reads_images", False):
+        if model.image is None:
+            model.set_params(image=ready.images[0])
+        # By the ids, rows that two arms share are drawn alike in both.
+        train_matrix = X.with_columns(pl.Series(ROW, ready.ids))
+    elif name == MODEL and not augments(model):
         # A model of the user's may take numbers only: what its pipeline left as text or gaps is encoded.
         inputs = Inputs(scale=None).fit(X)
         train_matrix, test_matrix = inputs.transform(X), inputs.transform(X_test)
@@ -207,7 +232,12 @@ def _fitted(
                 f"{type(model).__name__} takes no sample_weight: weights were not used.", stacklevel=2
             )
             given = {}
-    model.fit(train_matrix, target, **given)
+    if augments(model) and ready.batch:
+        given["augment"] = [_reseeded(stage, seed) for stage in ready.batch]
+        train_matrix = X.with_columns(pl.Series(ROW, ready.ids))
+        model.fit(train_matrix, target if regression else ready.labels, **given)
+    else:
+        model.fit(train_matrix, target, **given)
     if regression:
         return np.asarray(model.predict(test_matrix), dtype=np.float64)
     if not hasattr(model, "predict_proba"):
@@ -215,6 +245,44 @@ def _fitted(
             f"{type(model).__name__} gives no probabilities, which the bench scores. "
             "Wrap it in sklearn.calibration.CalibratedClassifierCV."
         )
-    answer = np.zeros((X_test.height, classes))
-    answer[:, np.asarray(model.classes_, dtype=np.int64)] = model.predict_proba(test_matrix)
+    answer = np.zeros((X_test.height, len(design.labels)))
+    classes = np.asarray(model.classes_)
+    if "augment" in given:
+        place = {label: code for code, label in enumerate(design.labels)}
+        classes = np.array([place[label] for label in pl.Series(classes.tolist()).cast(pl.String)])
+    answer[:, classes.astype(np.int64)] = model.predict_proba(test_matrix)
     return answer
+
+
+def _seen_by(model: Any, arm: Arm, frame: pl.DataFrame, images: list[str]) -> pl.DataFrame:
+    """Return the columns that a model can read.
+
+    Raises
+    ------
+    DataError
+        There are none.
+    """
+    who = type(model).__name__
+    if getattr(model, "reads_images", False):
+        if images or model.image is not None:
+            return frame
+        raise DataError(
+            f"{who}: the '{arm.name}' arm leaves no column of images to look at. Where embed.images "
+            "makes numbers of it, keep it: embed.images: {keep: true}."
+        )
+    left = frame.drop(images)
+    if images and left.width == 0:
+        raise DataError(
+            f"{who}: the '{arm.name}' arm has no columns but paths of images ({listed(images)}), which it "
+            "cannot read. Make numbers of them by embed.images, or judge by the probes cnn and transfer."
+        )
+    return left
+
+
+def _reseeded(stage: BatchStage, seed: int) -> BatchStage:
+    """Return the stage with draws of its own for each fold: they vary like all else that is drawn."""
+    params = stage.get_params(deep=False)
+    if not isinstance(params.get("random_state"), int):
+        return stage
+    word = hash_rows(params["random_state"], np.array([seed], np.uint64))[0]
+    return clone(stage).set_params(random_state=int(word >> np.uint64(33)))

@@ -18,6 +18,7 @@ from tilth.bench.design import RANDOM_DROP, TUNED, UNCORRECTED, Arm, Design
 from tilth.bench.metrics import METRICS, Metric, metrics_of
 from tilth.errors import TilthError
 from tilth.probes import probe
+from tilth.probes.pictures import UnreadableImages
 from tilth.statistics import hash_rows
 from tilth.table import Table
 
@@ -75,7 +76,7 @@ def run_fold(
     frame = design.table.frame.collect()
     train = design.table.with_frame(frame.filter(pl.Series(~test)).lazy())
     kept: dict[str, int] = {}
-    with warnings.catch_warnings(record=True) as raised:
+    with warnings.catch_warnings(record=True) as raised, design.shelf.lent():
         warnings.simplefilter("always")
         for arm in arms:
             try:
@@ -100,9 +101,15 @@ def run_fold(
             else:
                 again = [line | {"arm": RANDOM_DROP} for line in done.scores if line["arm"] == before.name]
                 done.scores += again
-    told = [w for w in raised if issubclass(w.category, UserWarning)]
-    done.notes = list(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in told))
+    done.notes = told_by(raised)
     return done
+
+
+def told_by(raised: Sequence[warnings.WarningMessage]) -> list[str]:
+    """Return the warnings that are for the user, each once; unreadable images were told before."""
+    told = [w for w in raised if issubclass(w.category, UserWarning)]
+    told = [w for w in told if not issubclass(w.category, UnreadableImages)]
+    return list(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in told))
 
 
 def import_probes(design: Design) -> None:
@@ -110,7 +117,7 @@ def import_probes(design: Design) -> None:
     for name, estimator in design.probes:
         if estimator is None:
             probe(name)
-            if name == "mlp":
+            if name not in ("linear", "boosting"):
                 import_module("tilth.training.trainer")
 
 

@@ -25,7 +25,7 @@ def compare(
     *,
     sample_weight: Any = None,
     groups: Any = None,
-    probes: Sequence[Any] = ("linear", "boosting", "mlp"),
+    probes: Sequence[Any] | None = None,
     folds: int = 5,
     repeats: int = 5,
     metric: str = "auto",
@@ -52,8 +52,9 @@ def compare(
     X : frame, array or Table
     y, sample_weight, groups : array-like of shape (n_rows,), optional
         Not needed where `X` is a Table that names them.
-    probes : sequence of str or (name, estimator)
-        ``"linear"``, ``"boosting"``, ``"mlp"``, or an estimator that takes a Polars frame.
+    probes : sequence of str or (name, estimator), optional
+        ``"linear"``, ``"boosting"``, ``"mlp"`` (by default all three), or an estimator that takes a Polars
+        frame; ``"cnn"`` and ``"transfer"`` for images, and by default where rows are nothing but images.
     folds : int
         At least 2.
     repeats : int
@@ -114,6 +115,7 @@ def compare(
         metric=metric,
         random_state=random_state,
         allow_fitted=allow_fitted,
+        progress=progress,
     )
     names = [name for name, _ in design.probes]
     testable = design.task == "regression" or len(design.labels) > 1

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from tilth.bench.answering import answer, prepare
-from tilth.bench.arms import FoldResult, import_probes
+from tilth.bench.arms import FoldResult, import_probes, told_by
 from tilth.bench.curve_result import SIZED, LearningCurve
 from tilth.bench.curve_verdicts import judge
 from tilth.bench.design import Arm, Design
@@ -46,7 +46,7 @@ def learning_curve(
     sample_weight: Any = None,
     groups: Any = None,
     sizes: Sequence[int | float] | None = None,
-    probes: Sequence[Any] = ("linear", "boosting", "mlp"),
+    probes: Sequence[Any] | None = None,
     folds: int = 5,
     repeats: int = 5,
     metric: str = "auto",
@@ -122,6 +122,7 @@ def learning_curve(
         metric=metric,
         random_state=random_state,
         allow_fitted=allow_fitted,
+        progress=progress,
     )
     for name in design.primary:
         if METRICS[name].ideal is not None:
@@ -200,7 +201,7 @@ def _run_fold(design: Design, arm: Arm, sizes: list[int], repeat: int, fold: int
     """Fit the pipeline and every probe on each draw of the training part, and score them."""
     done = _Drawn()
     import_probes(design)
-    with warnings.catch_warnings(record=True) as raised:
+    with warnings.catch_warnings(record=True) as raised, design.shelf.lent():
         warnings.simplefilter("always")
         for size, fewer in zip(sizes, with_fewer(design, repeat, fold, sizes), strict=True):
             try:
@@ -208,8 +209,7 @@ def _run_fold(design: Design, arm: Arm, sizes: list[int], repeat: int, fold: int
             except (TilthError, ValueError) as error:
                 error.add_note(f"With {size:,} training rows, repeat {repeat + 1}, fold {fold + 1}.")
                 raise
-    told = [w for w in raised if issubclass(w.category, UserWarning)]
-    done.notes = list(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in told))
+    done.notes = told_by(raised)
     return done
 
 

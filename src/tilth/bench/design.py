@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tilth.core import Stage
 from tilth.pipeline import Pipeline
+from tilth.probes.pictures import Shelf
 from tilth.statistics import hash_rows
 from tilth.table import Table
 
@@ -78,6 +79,10 @@ class Design:
         None: made by name.
     primary : tuple of str
     folds, random_state : int
+    images : tuple of str
+        The features that hold paths of images.
+    shelf : Shelf
+        What was made of the images, once for all folds.
     """
 
     table: Table
@@ -92,6 +97,8 @@ class Design:
     primary: tuple[str, ...]
     folds: int
     random_state: int
+    images: tuple[str, ...] = ()
+    shelf: Shelf = field(default_factory=Shelf)
 
     @property
     def labeled(self) -> NDArray[np.bool_]:

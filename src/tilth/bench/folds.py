@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tilth.bench.pictures import copies_of
 from tilth.core.finding import Finding
 from tilth.errors import DataError
 from tilth.stages.close import close_groups
@@ -37,12 +39,12 @@ class Units:
     findings: list[Finding]
 
 
-def units_of(table: Table, folds: int) -> Units:
+def units_of(table: Table, folds: int, progress: Callable[[str], None] | None = None) -> Units:
     """Find the rows that must not be torn apart: groups, and rows with the same features, or almost.
 
     A row whose copy is in the training part is no test. Copies that tie more than one fold's share of the
     rows together are the nature of the data (few columns, few values): they are told, and let go. What is
-    almost the same is told by `tilth.stages.close`.
+    almost the same is told by `tilth.stages.close`; of images, by `tilth.images.copies.groups`.
 
     Raises
     ------
@@ -58,9 +60,10 @@ def units_of(table: Table, folds: int) -> Units:
             f"Column '{table.roles.group}' has {len(np.unique(own))} groups, but {folds} folds were "
             "asked for, and a group is never split. Ask for fewer folds."
         )
-    copies = _copies(table)
-    codes, findings = _exact(own, copies, folds)
-    if not findings or findings[0].kind != "bench.copies_split":
+    pictures = copies_of(table, progress)
+    copies = _copies(table) if pictures is None else pictures
+    codes, findings = _exact(own, copies, folds, pictures is not None)
+    if pictures is None and (not findings or findings[0].kind != "bench.copies_split"):
         codes, more = _near(codes, table, folds)
         findings += more
     if groups is not None:
@@ -70,14 +73,15 @@ def units_of(table: Table, folds: int) -> Units:
     return Units(codes, findings)
 
 
-def _exact(own: Codes, copies: Codes, folds: int) -> tuple[Codes, list[Finding]]:
+def _exact(own: Codes, copies: Codes, folds: int, pictures: bool) -> tuple[Codes, list[Finding]]:
     """Tie exact copies together, unless that ties too much."""
     rows = len(own)
     repeated = rows - len(np.unique(copies))
     if not repeated:
         return own, []
     codes = _joined(own, copies)
-    told = f"{repeated:,} of {rows:,} rows repeat the features of another"
+    what = "images are copies, or almost, of another" if pictures else "rows repeat the features of another"
+    told = f"{repeated:,} of {rows:,} {what}"
     share = repeated / rows
     if _fits(codes, folds):
         message = f"{told}; copies were kept together."
@@ -88,7 +92,7 @@ def _exact(own: Codes, copies: Codes, folds: int) -> tuple[Codes, list[Finding]]
         f"{told}, too many to keep together in {folds} folds: some copies of test rows are trained on, "
         "and scores may be too good."
     )
-    remedy: dict = {"duplicates.exact": {}}
+    remedy: dict = {"duplicates.images" if pictures else "duplicates.exact": {}}
     return own, [
         Finding("bench.copies_split", message, share, "medium", n_rows=repeated, remedy=remedy, stage="bench")
     ]

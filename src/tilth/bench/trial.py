@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
+from tilth.bench.answering import augments, made
 from tilth.bench.arms import FoldResult, run_fold
 from tilth.bench.design import MODEL, Arm, Design
 from tilth.bench.folds import Units, assign, strata_of, units_of
 from tilth.bench.guard import refuse_fitted
 from tilth.bench.metrics import primary_of
+from tilth.bench.pictures import default_probes, images_of, stocked, with_images
 from tilth.bench.result import COSTS, SCORES
 from tilth.bench.verdicts import Facts
 from tilth.core import BatchStage, Finding
@@ -35,14 +38,15 @@ def plan(
     groups: Any,
     *,
     arms: Sequence[Arm],
-    probes: Sequence[Any],
+    probes: Sequence[Any] | None,
     folds: int,
     repeats: int,
     metric: str,
     random_state: int,
     allow_fitted: bool,
+    progress: Callable[[str], None] | None = None,
 ) -> tuple[Design, list[Finding]]:
-    """Fix everything before the first fold is run: task, primary metric, folds, probes.
+    """Fix everything before the first fold is run: task, primary metric, folds, probes, and images decoded.
 
     Raises
     ------
@@ -55,20 +59,25 @@ def plan(
     """
     if folds < 2 or repeats < 1:
         raise DataError(f"folds is {folds} and repeats {repeats}; at least 2 folds and 1 repeat are needed.")
+    probes = [probes] if isinstance(probes, str) else probes
     table = Table.of(X, y, sample_weight=sample_weight, groups=groups)
-    table = Table(table.frame.collect().lazy(), table.roles, table.kinds_declared, Container("polars"))
+    table = replace(table, frame=table.frame.collect().lazy(), container=Container("polars"))
+    table = with_images(table, probes)
+    probes = default_probes(table) if probes is None else probes
     if table.height < folds:
         raise DataError(f"{table.height} rows cannot be split into {folds} folds. Ask for fewer folds.")
     task, truth, labels = _truth(table, folds)
     labeled = np.isfinite(truth) if task == "regression" else truth >= 0
-    allowed = refuse_fitted(table, arms, [probes] if isinstance(probes, str) else probes, allow_fitted)
-    units: Units = units_of(table, folds)
+    allowed = refuse_fitted(table, arms, probes, allow_fitted)
+    named = _probes(probes, arms)
+    units: Units = units_of(table, folds, progress)
     strata = np.full(table.height, -1, np.int64)
     strata[labeled] = strata_of(truth[labeled], task, folds)
     fold_of = np.full((repeats, table.height), -1, np.int64)
     for repeat in range(repeats):
         known = strata[labeled], units.codes[labeled], table.ids[labeled]
         fold_of[repeat, labeled] = assign(*known, folds, random_state, repeat)
+    shelf, told = stocked(table, named, progress)
     design = Design(
         table,
         task,
@@ -78,10 +87,12 @@ def plan(
         units.codes,
         strata,
         fold_of,
-        _probes(probes, arms),
+        named,
         primary_of(task, metric),
         folds,
         random_state,
+        tuple(images_of(table)),
+        shelf,
     )
     unlabeled = int((~labeled).sum())
     if unlabeled:
@@ -92,17 +103,28 @@ def plan(
         units.findings.append(
             Finding("bench.unlabeled", message, unlabeled / table.height, n_rows=unlabeled, stage="bench")
         )
+    return design, [*allowed, *units.findings, *told, *_batch_stages(arms, named)]
+
+
+def _batch_stages(arms: Sequence[Arm], probes: Sequence[tuple[str, Any]]) -> list[Finding]:
+    """Say which probes train in batches, which is where batch stages act."""
     staged = [(name, stage) for arm in arms for name, stage in arm.stages if isinstance(stage, BatchStage)]
     batch = sorted({name for name, stage in staged if not stage.on_rows})
-    if batch:
-        message = (
-            f"Batch stages act in a loader only and are not judged here: {', '.join(batch)}. "
-            "Those with the parameter expand can add rows instead, which are judged."
+    if not batch:
+        return []
+    with_them = [name for name, estimator in probes if augments(made(name, estimator))]
+    without = [name for name, _ in probes if name not in with_them]
+    told = f"Batch stages act where a network trains: {', '.join(batch)}."
+    if with_them:
+        told += f" Judged by {', '.join(with_them)}."
+    if without:
+        verb = "do" if len(without) > 1 else "does"
+        told += (
+            f" Not judged by {', '.join(without)}, which {verb} without; stages with the parameter expand "
+            "can add rows instead, which every probe judges."
         )
-        units.findings.append(
-            Finding("bench.batch_stages", message, float(len(batch)), "medium", stage="bench")
-        )
-    return design, [*allowed, *units.findings]
+    score = float(len(batch))
+    return [Finding("bench.batch_stages", told, score, "info" if with_them else "medium", stage="bench")]
 
 
 def _truth(table: Table, folds: int) -> tuple[str, np.ndarray, pl.Series]:
@@ -269,7 +291,7 @@ def _probes(probes: Sequence[Any], arms: Sequence[Arm]) -> tuple[tuple[str, Any]
     models = [arm.model for arm in arms if arm.model is not None]
     if models:
         named.append((MODEL, models[-1]))
-    for item in [probes] if isinstance(probes, str) else probes:
+    for item in probes:
         if isinstance(item, str):
             if item not in PROBES:
                 raise UnknownName.among("probe", item, PROBES)

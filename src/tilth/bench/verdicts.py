@@ -20,6 +20,8 @@ ALPHA = 0.05
 SURE = 0.95
 MOST_LOST = 0.20
 FEWEST_PER_FOLD = 5
+NEGLIGIBLE = 0.01
+"""Of a metric's rope: a guard that loses less is not broken, however sure the loss is."""
 NAN = float("nan")
 
 Scores = Mapping[tuple[str, str, str], NDArray[np.float64]]
@@ -239,7 +241,9 @@ def _guards(held: Scores, q: Question, probe: str, primary: Metric, facts: Facts
         if estimate is None:
             continue
         before, after = (float(np.nanmean(held[probe, metric.name, arm])) for arm in (q.before, q.after))
-        broken = metric.guards and estimate.high < 0
+        # Two answers may differ in their last digits only, and always the same way.
+        felt = -estimate.mean > NEGLIGIBLE * metric.half_width(before)
+        broken = metric.guards and estimate.high < 0 and felt
         figures = (estimate.mean, estimate.low, estimate.high, estimate.p)
         guards[metric.name] = Guard(metric.name, before, after, *figures, broken)
     return guards

@@ -1,6 +1,6 @@
-"""The models that judge: three scikit-learn estimators that take a mixed, gappy table as it is.
+"""The models that judge: scikit-learn estimators that take a mixed, gappy table as it is, or images.
 
-Nothing heavy is imported until a probe is asked for; torch only when an `MLP` is fitted.
+Nothing heavy is imported until a probe is asked for; torch only when one that needs it is fitted.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from tilth.errors import UnknownName
 
 if TYPE_CHECKING:
     from tilth.probes.boosting import Boosting
+    from tilth.probes.cnn import CNN
     from tilth.probes.frame import as_frame
     from tilth.probes.inputs import Inputs
     from tilth.probes.linear import Linear
     from tilth.probes.mlp import MLP
     from tilth.probes.model import Probe
+    from tilth.probes.transfer import Transfer
 
-_CLASSES = {"linear": "Linear", "boosting": "Boosting", "mlp": "MLP"}
+_TABLES = {"linear": "Linear", "boosting": "Boosting", "mlp": "MLP"}
+_IMAGES = {"cnn": "CNN", "transfer": "Transfer"}
+_CLASSES = _TABLES | _IMAGES
 _MODULES = {name: module for module, name in _CLASSES.items()} | {
     "Inputs": "inputs",
     "as_frame": "frame",
@@ -26,8 +30,26 @@ _MODULES = {name: module for module, name in _CLASSES.items()} | {
 }
 
 PROBES = tuple(_CLASSES)
+"""The names of all probes,"""
+OF_TABLES = tuple(_TABLES)
+"""of those that read columns,"""
+OF_IMAGES = tuple(_IMAGES)
+"""and of those that read images."""
 
-__all__ = ["MLP", "PROBES", "Boosting", "Inputs", "Linear", "Probe", "as_frame", "probe"]
+__all__ = [
+    "CNN",
+    "MLP",
+    "OF_IMAGES",
+    "OF_TABLES",
+    "PROBES",
+    "Boosting",
+    "Inputs",
+    "Linear",
+    "Probe",
+    "Transfer",
+    "as_frame",
+    "probe",
+]
 
 
 def probe(name: str, **params: Any) -> Probe:
@@ -35,7 +57,7 @@ def probe(name: str, **params: Any) -> Probe:
 
     Parameters
     ----------
-    name : {"linear", "boosting", "mlp"}
+    name : {"linear", "boosting", "mlp", "cnn", "transfer"}
     **params
         Parameters of its class.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils._param_validation import Interval
+from threadpoolctl import threadpool_limits
 
 from tilth.probes.inputs import Inputs
 from tilth.probes.model import Matrix, Probe, Vector
@@ -75,7 +76,10 @@ class Linear(Probe):
     def _learn(self, matrix: Matrix, target: NDArray[Any], weight: Vector | None) -> None:
         if self.task_ == "classification":
             model = LogisticRegression(C=self.C, max_iter=self.max_iter)
-            self.model_ = model.fit(matrix, target, sample_weight=weight)
+            # A step of lbfgs multiplies thin matrices: threads would wait for one another far longer than
+            # they work.
+            with threadpool_limits(1, user_api="blas"):
+                self.model_ = model.fit(matrix, target, sample_weight=weight)
             self.n_iter_ = int(model.n_iter_.max())
         else:
             self.model_ = Ridge(alpha=1 / self.C).fit(matrix, target, sample_weight=weight)

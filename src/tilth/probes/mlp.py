@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
 from tilth.errors import DataError
 from tilth.probes.inputs import Inputs
 from tilth.probes.model import Matrix, Probe, Vector
+from tilth.probes.neural import Neural, fitted, on_batches
+from tilth.table import ROW, Roles, Table
 
 if TYPE_CHECKING:
     import torch
 
 
-class MLP(Probe):
+class MLP(Neural):
     """Fit a multilayer perceptron with batch norm and dropout on robustly scaled, one-hot inputs.
 
     Trained by AdamW with warm-up and cosine, gradient clipping, and early stopping on an inner split, the
@@ -119,21 +122,23 @@ class MLP(Probe):
     def _inputs(self) -> Inputs:
         return Inputs(scale="robust", max_categories=self.max_categories, dtype="float32")
 
-    def _learn(self, matrix: Matrix, target: NDArray[Any], weight: Vector | None) -> None:
+    def _learn(
+        self,
+        matrix: Matrix,
+        target: NDArray[Any],
+        weight: Vector | None,
+        ids: NDArray[np.uint64] | None = None,
+        augment: Sequence[Any] = (),
+    ) -> None:
         from tilth.training import Trainer
 
         if len(matrix) < 2:
             raise DataError(f"MLP needs at least 2 rows; found 1 sample (n_samples = {len(matrix)}).")
         seed = self._seed()
         classification = self.task_ == "classification"
-        self.center_, self.spread_ = 0.0, 1.0
-        if not classification:
-            self.center_ = float(np.average(target, weights=weight))
-            self.spread_ = float(np.sqrt(np.average((target - self.center_) ** 2, weights=weight))) or 1.0
-            target = ((target - self.center_) / self.spread_).astype(np.float32)
-        width = len(self.classes_) if classification else 1
+        stages = fitted(augment, self._as_table(matrix, target, ids)) if augment else []
         trainer = Trainer(
-            self._network(matrix.shape[1], width, seed),
+            self._network(matrix.shape[1], self._outputs, seed),
             "cross_entropy" if classification else "squared_error",
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -144,41 +149,30 @@ class MLP(Probe):
             device=self.device,
             random_state=seed,
             n_jobs=self.n_jobs,
-        ).fit(matrix, target, weight)
-        self.network_, self.history_ = trainer.network, trainer.history_
-        self.best_epoch_, self.stopped_ = trainer.best_epoch_, trainer.stopped_
+            augment=on_batches(stages, seed),
+        )
+        self._keep(trainer.fit(matrix, self._standardized(target, weight), weight))
+
+    def _as_table(self, matrix: Matrix, target: NDArray[Any], ids: NDArray[np.uint64] | None) -> Table:
+        """Return the rows as the network sees them, for stages to learn from."""
+        # As the stages name them: a mark belongs to its column.
+        names = [name.replace(" is missing", "_missing") for name in self.inputs_.names_]
+        names = names if len(set(names)) == len(names) else self.inputs_.names_
+        frame = pl.DataFrame(matrix, schema=names).with_columns(pl.Series(ROW, ids, dtype=pl.UInt64))
+        label = "target" if "target" not in names else f"{max(names, key=len)} target"
+        return Table.of(frame.with_columns(pl.Series(label, target)), roles=Roles(target=label))
 
     def _network(self, inputs: int, width: int, seed: int) -> torch.nn.Sequential:
         from tilth.training import mlp
 
         return mlp(inputs, width, tuple(self.hidden), dropout=self.dropout, random_state=seed)
 
-    # The fitted network is kept as its weights: arrays that a bundle can hold without running code.
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "network_" in state:
-            weights = state.pop("network_").state_dict()
-            state["weights_"] = {name: tensor.cpu().numpy() for name, tensor in weights.items()}
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        weights = state.pop("weights_", None)
-        super().__setstate__(state)
-        if weights is not None:
-            import torch
-
-            linear = [weight for weight in weights.values() if weight.ndim == 2]
-            self.network_ = self._network(linear[0].shape[1], linear[-1].shape[0], 0)
-            self.network_.load_state_dict({n: torch.from_numpy(np.array(w)) for n, w in weights.items()})
-            self.network_.eval()
+    def _rebuilt(self, weights: Mapping[str, NDArray[Any]]) -> torch.nn.Sequential:
+        linear = [weight for weight in weights.values() if weight.ndim == 2]
+        return self._network(linear[0].shape[1], linear[-1].shape[0], 0)
 
     def _answer(self, matrix: Matrix) -> Matrix:
         from tilth.training import outputs, threads
 
         with threads(self.n_jobs):
-            answer = outputs(self.network_, matrix).double()
-        if self.task_ == "classification":
-            return answer.softmax(dim=1).numpy()
-        return answer.numpy()[:, 0] * self.spread_ + self.center_
+            return self._from_outputs(outputs(self.network_, matrix))

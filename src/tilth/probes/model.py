@@ -15,10 +15,11 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from tilth.errors import DataError
+from tilth.errors import DataError, listed
 from tilth.probes.frame import as_frame
-from tilth.probes.inputs import Inputs
+from tilth.probes.pictures import image_columns
 from tilth.probes.target import encode_classes, read_target, read_values, task_of
+from tilth.table import ROW
 
 Matrix = NDArray[np.floating]
 Vector = NDArray[np.float64]
@@ -32,14 +33,18 @@ class Probe(BaseEstimator):
     """Judge a table: a classifier or regressor that reads mixed, gappy columns as they are.
 
     A probe gives its `Inputs`, learns from the matrix they make, and answers for it; the rest is here. Rows
-    of weight 0 are left out before anything is learned.
+    of weight 0 are left out before anything is learned. Columns of paths of images are left out too, but by
+    a probe that reads images, which reads nothing else.
 
     Attributes
     ----------
+    reads_images : bool
+    augments : bool
+        Its ``fit`` takes batch stages, and trains with them.
     task_ : {"classification", "regression"}
     classes_ : array of shape (n_classes,)
         Sorted; classification only.
-    inputs_ : Inputs
+    inputs_ : Inputs or ImageColumn
     n_features_in_ : int
     feature_names_in_ : array of str, shape (n_features_in_,)
     """
@@ -51,17 +56,19 @@ class Probe(BaseEstimator):
 
     task: str
     random_state: int | np.random.RandomState | None
+    reads_images: ClassVar[bool] = False
+    augments: bool = False
 
     @abstractmethod
-    def _inputs(self) -> Inputs:
-        """Return the unfitted way from this probe's frame to its matrix."""
+    def _inputs(self) -> Any:
+        """Return the unfitted way from this probe's frame to its matrix, or to paths of images."""
 
     @abstractmethod
-    def _learn(self, matrix: Matrix, target: NDArray[Any], weight: Vector | None) -> None:
-        """Learn from the matrix; the target holds class codes (int64) or values (float64)."""
+    def _learn(self, *given: Any, **more: Any) -> None:
+        """Learn from the matrix, the target (class codes as int64, or values as float64), and the weight."""
 
     @abstractmethod
-    def _answer(self, matrix: Matrix) -> Matrix:
+    def _answer(self, matrix: Any) -> Matrix:
         """Return class probabilities (n_rows, n_classes) or values (n_rows,), for at least one row."""
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
@@ -84,6 +91,10 @@ class Probe(BaseEstimator):
         ColumnError
             A column of a type that no probe reads.
         """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None, augment: Any = None) -> Self:
+        """Fit. Where `augment` is given, `_learn` gets the batch stages in it, and the ids of the rows."""
         self._validate_params()
         if y is None:
             raise DataError("requires y to be passed, but the target y is None: a probe learns a target.")
@@ -94,6 +105,8 @@ class Probe(BaseEstimator):
         if weight is not None and not weight.all():
             kept = weight > 0
             frame, values, weight = frame.filter(pl.Series(kept)), values[kept], weight[kept]
+        ids = frame[ROW].to_numpy() if ROW in frame.columns else np.arange(frame.height, dtype=np.uint64)
+        frame = frame.drop(ROW, strict=False)
         if len(values) == 0 or frame.width == 0:
             raise DataError(
                 f"Nothing to learn from: found array with {frame.height} sample(s) and {frame.width} "
@@ -108,9 +121,23 @@ class Probe(BaseEstimator):
             self.__dict__.pop("classes_", None)  # of an earlier fit
         self.n_features_in_ = frame.width
         self.feature_names_in_ = np.array(frame.columns, dtype=object)
-        self.inputs_ = self._inputs().fit(frame, weight)
-        self._learn(self.inputs_.transform(frame), target, weight)
+        self.inputs_ = self._inputs().fit(self._readable(frame), weight)
+        more = {} if augment is None else {"ids": ids, "augment": augment}
+        self._learn(self.inputs_.transform(frame), target, weight, **more)
         return self
+
+    def _readable(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the columns that the probe can read."""
+        if self.reads_images:
+            return frame
+        left = frame.drop(image_columns(frame))
+        if left.width == 0:
+            raise DataError(
+                f"{type(self).__name__}: the only columns are paths of images ({listed(frame.columns)}), "
+                "which it cannot read. Make numbers of them by embed.images, or use the probes cnn and "
+                "transfer."
+            )
+        return left
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return one class or value per row, in order.
@@ -155,7 +182,7 @@ class Probe(BaseEstimator):
 
     def _answers(self, X: Any) -> Matrix:
         check_is_fitted(self)
-        frame = as_frame(X)
+        frame = as_frame(X).drop(ROW, strict=False)
         if isinstance(X, np.ndarray) and frame.width != self.n_features_in_:
             raise DataError(
                 f"X has {frame.width} features, but {type(self).__name__} is expecting {self.n_features_in_} "
