@@ -8,8 +8,10 @@ from tilth.audit import (
     across,
     causes,
     columns,
+    cues,
     dimension,
     drift,
+    embedded,
     held_out,
     hidden,
     imputation,
@@ -17,12 +19,13 @@ from tilth.audit import (
     looking,
     missing,
     pairs,
+    pictures,
     slices,
     target,
 )
 from tilth.audit.auditing import audit
 from tilth.audit.looking import LOOKERS
-from tilth.audit.result import Audit, Facts
+from tilth.audit.result import Audit, Facts, ImageFacts, Picture, Sheet
 from tilth.audit.slices import weak_slices
 
 FINDS: dict[str, str] = {
@@ -38,12 +41,15 @@ FINDS: dict[str, str] = {
     **across.FINDS,
     **drift.FINDS,
     **held_out.FINDS,
+    **pictures.FINDS,
+    **cues.FINDS,
+    **embedded.FINDS,
     **slices.FINDS,
     **looking.FINDS,
 }
 """Every finding that the audit's own checks may report; those of the stages stand in their `finds`."""
 
-__all__ = ["FINDS", "LOOKERS", "Audit", "Facts", "audit", "weak_slices"]
+__all__ = ["FINDS", "LOOKERS", "Audit", "Facts", "ImageFacts", "Picture", "Sheet", "audit", "weak_slices"]
 
 
 class _Room(ModuleType):

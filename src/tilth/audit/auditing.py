@@ -12,21 +12,22 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from tilth.audit import causes, dimension, held_out, hidden, leakage, missing, pairs, slices
+from tilth.audit import causes, dimension, held_out, hidden, leakage, missing, pairs, pictures, slices
 from tilth.audit import columns as column_checks
 from tilth.audit import target as target_checks
 from tilth.audit.column import Column
+from tilth.audit.embedded import judged_before
 from tilth.audit.imputation import IMPUTERS, methods
 from tilth.audit.looking import LOOKERS, guarded, labeled, look, looker, without
 from tilth.audit.losses import Losses, asked
 from tilth.audit.propose import propose
-from tilth.audit.result import Audit, Facts, by_severity
+from tilth.audit.result import Audit, Facts, Sheet, by_severity
 from tilth.core import Finding, RowStage, Stage
 from tilth.errors import DataError
 from tilth.stages.judging import Judgment
 from tilth.stages.trial import Line
 from tilth.statistics import uniform
-from tilth.table import ROW, Table, read
+from tilth.table import Table, read
 
 MOST_CLASSES = 20
 
@@ -41,10 +42,12 @@ def audit(
     weight: str | None = None,
     group: str | None = None,
     split: str | None = None,
+    image: str | None = None,
     null_values: Sequence[str] = (),
     stages: Sequence[str | Stage] | None = None,
     imputers: Sequence[Line] = IMPUTERS,
     probe: str = "linear",
+    embedding: str | None = "auto",
     max_rows: int | None = 50_000,
     random_state: int = 0,
     progress: Callable[[str], None] | None = None,
@@ -54,7 +57,8 @@ def audit(
     Parameters
     ----------
     data : path, Table, or frame or array of shape (n_rows, n_columns)
-        A CSV or Parquet file, pandas, Polars, pyarrow, NumPy.
+        A CSV or Parquet file, pandas, Polars, pyarrow, NumPy; or a folder of images, whose folders name their
+        classes.
     target : str or array of shape (n_rows,), optional
         The column to predict, or its values.
     test : path, Table, or frame or array, optional
@@ -65,6 +69,8 @@ def audit(
     split : str, optional
         The column that says 'test' in the rows kept for testing, instead of `test`; all other rows are
         training rows.
+    image : str, optional
+        The column that holds the paths of images, where `data` is a list of them.
     null_values : sequence of str
         Texts already known to mean "missing".
     stages : sequence of str or Stage, optional
@@ -76,18 +82,22 @@ def audit(
         known, and the one that recovers them best is proposed. None of them: `impute.simple` is.
     probe : {'linear', 'boosting', 'mlp'}
         The model that judges labels, for stages with such a choice.
+    embedding : {'auto', 'efficientnet_lite0', 'histograms'} or None
+        What turns images into the numbers by which labels are judged and outliers found; see `embed.images`.
+        None: nothing is looked for that needs them.
     max_rows : int or None
         Rows looked at at most, chosen by (random_state, row id); None looks at all. Rows of a
         sample have fewer copies of one another, so duplicates are undercounted then.
     random_state : int
         For the sample, and for stages that draw.
     progress : callable, optional
-        Told the name of each step.
+        Told the name of each step; of images also how many are done, and how many in a second.
 
     Returns
     -------
     Audit
-        Findings sorted by severity, facts, the proposed `Recipe` and a reason for each of its entries.
+        Findings sorted by severity, facts, the proposed `Recipe` and a reason for each of its entries; of
+        images also those behind each finding.
 
     Raises
     ------
@@ -110,13 +120,27 @@ def audit(
     start = time.perf_counter()
     tell = progress or (lambda _: None)
     tell("reading")
-    whole, known = _enter(data, target, weight, group, split, null_values)
+    roles = {"target": target, "weight": weight, "group": group, "split": split, "image": image}
+    whole, known = _enter(data, roles, null_values, tell)
     whole, test = held_out.parted(whole, test, null_values)
     table, rows = whole, whole.height
     if rows == 0:
         raise DataError("The table has no rows to look at. Pass at least one row.")
     findings: list[Finding] = []
     table = _sampled(table, rows, max_rows, random_state, findings)
+    pictured = None
+    if table.roles.image is not None:
+        asked = None if test is None else _sampled(test, test.height, max_rows, random_state, [])
+        pictured = pictures.look(
+            table, asked, embedding=embedding, looks=stages is None, seed=random_state, tell=tell
+        )
+        findings += pictured.findings
+        whole, table = pictures.without_images(whole), pictured.rest
+        test = None if test is None else pictures.without_images(test)
+        if not table.height:
+            facts = pictured.facts_beside(_facts(data, rows, test, table, None, time.perf_counter() - start))
+            found = by_severity(findings)
+            return Audit(found, facts, {"data": known, "stages": []}, {}, pictured.sheets_of(found))
     tell("columns")
     marks = hidden.look(table)
     findings += marks
@@ -131,7 +155,7 @@ def audit(
     whole_look = lambda: dimension.look(uncovered, findings, named, random_state)
     findings += guarded("the check of dimensions", whole_look)
     tell("leaks")
-    findings += _leaks(uncovered, columns, y, findings, random_state)
+    findings += _leaks(uncovered, columns, y, findings, random_state, in_order=pictured is None)
     tell("missing values")
     findings += _missing(uncovered, y, random_state)
     useless = [c for f in findings if f.kind in ("column.id", "text.free") for c in f.columns]
@@ -143,10 +167,12 @@ def audit(
         classes = y is not None and target_checks.is_classes(y)
         against = lambda: held_out.look(whole, test, some, findings, marks, classes, random_state)
         findings += guarded("the comparison with test rows", against)
-    seen, losses = _stages(uncovered, findings, y, stages, probe, random_state, tell)
+    seen, losses = _stages(uncovered, findings, y, stages, probe, random_state, tell, pictured)
     if y is not None and (stages is None or losses is not None):
         tell("weak slices")
-        weak = lambda: _weak(uncovered, y, losses, useless, probe, random_state)
+        sliced = uncovered if pictured is None else pictured.measured_beside(uncovered)
+        judged = uncovered if pictured is None else pictured.numbers_beside(uncovered)
+        weak = lambda: _weak(sliced, judged, y, losses, useless, probe, random_state)
         seen += guarded("the check of weak slices", weak)
     told = Counter[tuple[str, ...]]()
     for finding in marks:
@@ -155,36 +181,36 @@ def audit(
     findings += [f for f in seen if f.kind != "missing.filled" or told[f.columns] != f.n_rows]
     facts = _facts(data, rows, test, uncovered, y, time.perf_counter() - start)
     findings = list(by_severity(findings))
-    proposal = propose(findings, facts, known, pairs.chance_copies([*columns, *([y] if y else [])]))
-    return Audit(tuple(findings), facts, proposal.recipe, proposal.reasons)
+    sheets: tuple[Sheet, ...] = ()
+    if pictured is not None:
+        facts, sheets = pictured.facts_beside(facts), pictured.sheets_of(findings)
+    by_chance = pairs.chance_copies([*columns, *([y] if y else [])])
+    proposal = propose(findings, facts, known, by_chance, embedding)
+    return Audit(tuple(findings), facts, proposal.recipe, proposal.reasons, sheets)
 
 
 def _enter(
-    data: Any,
-    target: Any,
-    weight: str | None,
-    group: str | None,
-    split: str | None,
-    null_values: Sequence[str],
+    data: Any, given: dict[str, Any], null_values: Sequence[str], tell: Callable[[str], None]
 ) -> tuple[Table, dict[str, Any]]:
     """Return the table, and what is known of the recipe's data section."""
-    name = target if isinstance(target, str) else None
+    target = given["target"]
+    named: dict[str, Any] = {role: name for role, name in given.items() if isinstance(name, str)}
     if isinstance(data, Table):
         if null_values:
             raise DataError("A Table has been read already. Pass null_values to tilth.read instead.")
-        roles = data.roles.named() | {
-            k: v for k, v in (("target", name), ("weight", weight), ("group", group), ("split", split)) if v
-        }
-        table = Table.of(data, roles=type(data.roles)(**roles))
+        table = Table.of(data, roles=type(data.roles)(**(data.roles.named() | named)))
     else:
-        table = read(data, target=name, weight=weight, group=group, split=split, null_values=null_values)
-    if target is not None and name is None:
+        table = read(data, **named, null_values=null_values, progress=tell)
+    if target is not None and not isinstance(target, str):
         table = Table.of(table, target)
     known: dict[str, Any] = {"path": str(data)} if isinstance(data, str | Path) else {}
     roles = table.roles.named()
     if "annotators" in roles and table.need("target", "audit").is_null().all():
         del roles["target"]  # made to be filled, and in no file
-    known |= {role: roles[role] for role in ("target", "weight", "group", "row_id") if role in roles}
+    if isinstance(data, str | Path) and Path(data).is_dir():
+        roles.pop("image", None)  # a folder of images names its files itself
+    told = ("image", "target", "weight", "group", "row_id")
+    known |= {role: roles[role] for role in told if role in roles}
     known |= {"annotators": list(roles["annotators"])} if "annotators" in roles else {}
     known |= {"split": {"column": roles["split"]}} if "split" in roles else {}
     known |= {"null_values": list(null_values)} if null_values else {}
@@ -229,7 +255,12 @@ def _pairs(table: Table, columns: Sequence[Column]) -> list[Finding]:
 
 
 def _leaks(
-    table: Table, columns: Sequence[Column], y: Column | None, findings: Sequence[Finding], seed: int
+    table: Table,
+    columns: Sequence[Column],
+    y: Column | None,
+    findings: Sequence[Finding],
+    seed: int,
+    in_order: bool,
 ) -> list[Finding]:
     if y is None or y.distinct < 2:
         return []
@@ -238,7 +269,8 @@ def _leaks(
     question = leakage.Question.of(y, classes, table.role("group"), seed)
     found = guarded("the check 'given_away'", lambda: leakage.given_away(columns, question, ids))
     found += guarded("the check 'in_names'", lambda: leakage.in_names(columns, question, ids))
-    found += guarded("the check 'in_order'", lambda: leakage.in_order(y, classes, seed))
+    if in_order:  # the files of a folder follow its classes by nature
+        found += guarded("the check 'in_order'", lambda: leakage.in_order(y, classes, seed))
     found += guarded("the check 'over_time'", lambda: leakage.over_time(columns, y, classes, seed))
     return found
 
@@ -265,13 +297,15 @@ def _stages(
     probe: str,
     seed: int,
     tell: Callable[[str], None],
+    pictured: pictures.Seen | None,
 ) -> tuple[list[Finding], Losses | None]:
     # A column that names the rows tells a model nothing, and makes every row differ from its copies.
     names = [f.columns[0] for f in findings if f.kind == "column.id"]
     classes = y is not None and y.distinct > 1 and target_checks.is_classes(y)
     found: list[Finding] = []
     losses = None
-    for key in LOOKERS if wanted is None else wanted:
+    usual = list(LOOKERS if pictured is None else pictured.lookers())
+    for key in usual if wanted is None else wanted:
         given: dict[str, Any] = {"probe": probe, "random_state": seed}
         if key == "outliers.clip":
             given["on"] = _spread_out(table, names)
@@ -279,22 +313,34 @@ def _stages(
             continue
         one = looker(key, given)
         seen = without(table, names) if isinstance(one, RowStage) else table
+        if pictured is not None and isinstance(one, RowStage):
+            seen = pictured.for_rows(one, seen)
         if y is not None and isinstance(one, RowStage) and one.needs_target:
             seen = labeled(seen).collect()
-        found += look([one], seen, tell)
+        if pictured is not None and one.key == "labels.clean":
+            tell(one.key)
+            one = judged_before(one, seen)
+        mine = look([one], seen, tell)
+        found += mine if pictured is None else pictured.told(one, seen, mine)
         if hasattr(one, "judgment_"):
             losses = Losses.of(Judgment(**one.judgment_), seen.ids)
     return found, losses
 
 
 def _weak(
-    table: Table, y: Column, losses: Losses | None, useless: Sequence[str], probe: str, seed: int
+    table: Table,
+    judged: Table,
+    y: Column,
+    losses: Losses | None,
+    useless: Sequence[str],
+    probe: str,
+    seed: int,
 ) -> Iterator[Finding]:
     """Look for weak slices in what was learned to judge labels; of numbers a probe is asked anew."""
     if losses is None:
         if y.distinct < 2 or target_checks.is_classes(y):
             return
-        losses = asked(table, y, probe, seed, useless)
+        losses = asked(judged, y, probe, seed, useless)
     yield from slices.look(without(table, useless), losses, seed=seed)
 
 
@@ -310,11 +356,12 @@ def _spread_out(table: Table, names: Sequence[str]) -> list[str]:
 
 
 def _facts(data: Any, rows: int, test: Table | None, table: Table, y: Column | None, seconds: float) -> Facts:
-    nulls = table.frame.select(pl.exclude(ROW).null_count()).collect().row(0, named=True)
+    asked = [pl.col(c).null_count() for c in table.features]
+    nulls = table.frame.select(asked).collect().row(0, named=True) if asked else {}
     classes = y is not None and target_checks.is_classes(y)
     counted = {} if y is None or not classes else dict(y.counts.head(MOST_CLASSES).iter_rows())
     return Facts(
-        source=Path(data).name if isinstance(data, str | Path) else "",
+        source=Path(data).resolve().name if isinstance(data, str | Path) else "",
         rows=rows,
         looked_at=table.height,
         test_rows=0 if test is None else test.height,

@@ -28,8 +28,22 @@ LOOKERS: dict[str, dict[str, Any]] = {
 }
 """The stages that look unless others are asked for, with the parameters they look with."""
 
+IMAGE_LOOKERS: dict[str, dict[str, Any]] = {
+    "prune.unreadable": {},
+    "duplicates.images": {},
+    "prune.quality": {"issues": "all"},
+}
+"""Those that look at images, before anything is made of them."""
 
-def looker(wanted: str | Stage, given: Mapping[str, Any]) -> Stage:
+EMBEDDED_LOOKERS: dict[str, dict[str, Any]] = {
+    "labels.clean": {},
+}
+"""Those that look at images as numbers."""
+
+
+def looker(
+    wanted: str | Stage, given: Mapping[str, Any], known: Mapping[str, dict[str, Any]] = LOOKERS
+) -> Stage:
     """Return a stage that reports: a copy, with ``action="report"`` where the stage has the choice.
 
     Parameters
@@ -38,8 +52,10 @@ def looker(wanted: str | Stage, given: Mapping[str, Any]) -> Stage:
         A key, such as ``outliers.clip``, or a stage.
     given : mapping
         Parameters to set where the stage has them, such as ``random_state``.
+    known : mapping
+        The parameters that stages look with.
     """
-    made: Stage = stage(wanted, **LOOKERS.get(wanted, {})) if isinstance(wanted, str) else clone(wanted)
+    made: Stage = stage(wanted, **known.get(wanted, {})) if isinstance(wanted, str) else clone(wanted)
     fields = model_of(type(made)).model_fields
     chosen = {name: value for name, value in given.items() if name in fields and isinstance(wanted, str)}
     if "action" in fields and "report" in get_args(fields["action"].annotation):
@@ -67,7 +83,7 @@ def _found(one: Stage, table: Table) -> Iterator[Finding]:
     if isinstance(one, ColumnStage):
         one.fit_table([table])
     elif isinstance(one, RowStage):
-        one.fit_table(table)
+        one.plan_ = one.fit_table(table)
     yield from one.findings_
 
 

@@ -25,6 +25,17 @@ READ_AS = dict.fromkeys(("text.dates", "text.formats", "column.days"), "datetime
 """What a column is once it is read, by the finding that says it can be; numbers by any other."""
 
 
+IMAGES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "prune.unreadable": ({}, ("prune.unreadable",)),
+    "duplicates.images": ({}, ("duplicates.exact", "duplicates.near")),
+    "prune.quality": (
+        {"action": "report"},
+        ("quality.dark", "quality.bright", "quality.blurry", "quality.low_information"),
+    ),
+}
+"""Stages of images in the order that works, with what they are to do, and the findings that they treat."""
+
+
 class Proposal:
     """Collect the entries of a recipe and why each is there."""
 
@@ -51,12 +62,16 @@ class Proposal:
 
 
 def propose(
-    findings: Sequence[Finding], facts: Facts, roles: dict[str, Any], chance_copies: float = 0.0
+    findings: Sequence[Finding],
+    facts: Facts,
+    roles: dict[str, Any],
+    chance_copies: float = 0.0,
+    embedding: str | None = "auto",
 ) -> Proposal:
     """Propose a recipe for what was found.
 
     Nothing is proposed that would throw information away unproven: no column is dropped, rows only
-    where they are exact copies, and labels in doubt are reported, not touched.
+    where they are copies, or images that cannot be read, and labels in doubt are reported, not touched.
 
     Parameters
     ----------
@@ -66,6 +81,8 @@ def propose(
         What is known of the data section: path, target, weight, group.
     chance_copies : float
         Pairs of equal rows to expect by chance; see `pairs.chance_copies`.
+    embedding : str or None
+        What was asked to turn images into numbers.
     """
     made = Proposal()
     of = lambda kind: [f for f in findings if f.kind == kind]
@@ -75,6 +92,8 @@ def propose(
     # Equal rows of a table of few values are people who answered alike, not copies.
     if (found := of("duplicates.exact")) and found[0].n_rows > 10 * chance_copies:
         made.stage("duplicates.exact", found[0].message)
+    if facts.images is not None:
+        _images(made, findings)
     _hidden(made, findings, facts.target)
     features = {c: kind for c, kind in facts.kinds.items() if c != made.data.get("row_id")}
     _written(made, findings, features)
@@ -97,11 +116,37 @@ def propose(
         made.stage("outliers.clip", reason, method="iqr", width=3.0, on=columns)
     _numbers(made, of, features)
     if found := [f for f in findings if f.stage == "labels.clean" and f.n_rows and f.kind != "check.failed"]:
+        if facts.images is not None:
+            model = {} if embedding in ("auto", None) else {"model": embedding}
+            reason = (
+                f"What each image shows as numbers, by {facts.images.embedding}, beside the image itself."
+            )
+            made.stage("embed.images", reason, **model, keep=True)
         # Confident learning flags hard rows as well as wrong ones: a person looks before anything is done.
-        made.stage("labels.clean", found[0].message, action="report")
+        # Boosting is slow on the hundreds of columns that stand for an image, and judges no better there.
+        probe = {} if facts.images is None else {"probe": "linear"}
+        made.stage("labels.clean", found[0].message, **probe, action="report")
     if found := [f for f in of("target.imbalance") if 1 - f.score < IMBALANCED]:
-        made.stage("balance.threshold", found[0].message)
+        if facts.images is None:
+            made.stage("balance.threshold", found[0].message)
+        else:
+            reason = f"{found[0].message} Its images are changed more, so that fewer are seen twice."
+            made.stage("augment.images", reason, policy="standard", strength="balanced")
+    elif facts.images is not None:
+        reason = "Images moved, turned and lit otherwise every epoch; set flip: false where a mirror image "
+        made.stage("augment.images", reason + "would be of another class.", policy="standard")
     return made
+
+
+def _images(made: Proposal, findings: Sequence[Finding]) -> None:
+    """Leave out what cannot be read and what is there twice; what is merely odd is for people to judge."""
+    for key, (parameters, kinds) in IMAGES.items():
+        told = [f for f in findings if f.stage == key and f.kind in kinds and f.n_rows]
+        if told:
+            rows = len({row for f in told for row in f.rows})
+            others = "1 more finding" if len(told) == 2 else f"{len(told) - 1} more findings"
+            more = f" With {others} of this stage: {rows} images in all." if len(told) > 1 else ""
+            made.stage(key, f"{told[0].message}{more}", **parameters)
 
 
 def _data(made: Proposal, of: Any, roles: dict[str, Any]) -> None:

@@ -44,7 +44,8 @@ def as_json(
         "summary": [{"what": c.what, "answer": c.big, "lines": list(c.lines)} for c in cards]
     }
     if audit is not None or run is not None:
-        told["findings"] = [f.as_dict() for f in findings_of(audit, run)]
+        found = findings_of(audit, run)
+        told["findings"] = [f.as_dict() if audit is None else audit.told(f) for f in found]
     if audit is not None:
         told["audit"] = {name: value for name, value in audit.as_dict().items() if name != "findings"}
     if run is not None:

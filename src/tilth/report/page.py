@@ -11,10 +11,10 @@ from typing import Any
 from tilth.audit import Audit
 from tilth.bench import LearningCurve
 from tilth.bench.result import Trial
-from tilth.report import learning, parts, proof
+from tilth.report import learning, parts, proof, thumbnails
 from tilth.report.data import versions
 from tilth.report.elements import Element, element, name_of, raw
-from tilth.report.words import Card, findings_of, summary
+from tilth.report.words import Card, count, findings_of, summary
 
 
 def write(
@@ -81,9 +81,11 @@ def page(
     if audit is not None or run is not None:
         sections.append(parts.findings(findings_of(audit, run)))
     if audit is not None:
+        sections.append(thumbnails.behind(audit))
         sections.append(parts.facts(audit))
     if run is not None:
         sections.append(parts.stages(run, audit.reasons if audit is not None else {}))
+        sections.append(thumbnails.done(run))
         sections.append(parts.distributions(run))
     if comparison is not None:
         sections.append(proof.comparison(comparison))
@@ -115,12 +117,17 @@ def _subtitle(audit: Audit | None, run: Any) -> Element | None:
     if audit is not None:
         facts = audit.facts
         told: list[Any] = [name_of(facts.source), " · "] if facts.source else []
-        told.append(f"{facts.rows:,} rows · {len(facts.kinds)} features")
+        beside = sum(kind != "image" for kind in facts.kinds.values())
+        told.append(f"{facts.rows:,} {'rows' if facts.images is None else 'images'}")
+        told.append(f" · {count(beside, 'feature')}" if beside or facts.images is None else None)
         told += [" · target ", name_of(facts.target), f" ({facts.task})"] if facts.target else []
         return element("p", told, class_="facts")
     if run is not None:
-        told = [f"{run.ledger.rows_in:,} training rows · {len(run.before.features)} features"]
-        target = run.before.roles.target
+        roles = run.before.roles
+        beside = len(run.before.features) - (roles.image is not None)
+        told = [f"{run.ledger.rows_in:,} training {'rows' if roles.image is None else 'images'}"]
+        told.append(f" · {count(beside, 'feature')}" if beside or roles.image is None else None)
+        target = roles.target
         told += [" · target ", name_of(target)] if target else []
         return element("p", told, class_="facts")
     return None

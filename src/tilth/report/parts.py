@@ -9,7 +9,7 @@ import polars as pl
 
 from tilth.audit import Audit
 from tilth.audit.result import ALIKE, remedy_line
-from tilth.core import Finding, Ledger
+from tilth.core import BatchStage, Finding, Ledger
 from tilth.errors import RecipeError
 from tilth.recipes import Recipe
 from tilth.report import pictures
@@ -105,7 +105,14 @@ def facts(audit: Audit) -> Element | None:
             f", {len(told.missing)} columns in all" if len(told.missing) > 16 else ""
         )
         pictured.append(figure("Missing cells", drawn, note))
-    lead = element("p", f"{told.rows:,} rows, {len(told.kinds)} features: {line}.", class_="lead")
+    said = f"{told.rows:,} rows, {len(told.kinds)} features: {line}."
+    if told.images is not None:
+        said = " ".join(audit.in_words_of_facts())
+        if told.images.n_sizes > 1:
+            every = told.images.n_sizes == len(told.images.sizes)
+            said_of = "Width by height" if every else "The commonest, width by height"
+            pictured.append(figure("Sizes", pictures.category_bars("Sizes", told.images.sizes), said_of))
+    lead = element("p", said, class_="lead")
     grid = element("div", pictured, class_="grid") if pictured else None
     return section("data", "The data", lead, grid)
 
@@ -120,7 +127,11 @@ def stages(run: Any, reasons: dict[str, str]) -> Element:
     """Say what each stage did, in the order in which they ran."""
     ledger: Ledger = run.ledger
     names = _order(run.recipe_yaml, ledger)
-    items = [_stage(i, name, ledger, reasons.get(name, "")) for i, name in enumerate(names, start=1)]
+    steps = dict(run.pipeline.stages_) if hasattr(run, "pipeline") else {}
+    later = {name for name, step in steps.items() if isinstance(step, BatchStage) and not step.on_rows}
+    items = [
+        _stage(i, name, ledger, reasons.get(name, ""), name in later) for i, name in enumerate(names, start=1)
+    ]
     account = ledger.account()
     told = f"{account['rows_in']:,} rows in {MINUS} {account['dropped']:,} dropped"
     told += f" + {account['repeated']:,} repeated"
@@ -144,8 +155,9 @@ def _order(recipe: str, ledger: Ledger) -> list[str]:
     return list(dict.fromkeys([*names, *seen]))
 
 
-def _stage(number: int, name: str, ledger: Ledger, reason: str) -> Element:
+def _stage(number: int, name: str, ledger: Ledger, reason: str, later: bool) -> Element:
     did = [*_rows_done(name, ledger), *_columns_done(name, ledger)]
+    idle = "Acts when rows are loaded, every epoch anew." if later else "Changed nothing."
     return element(
         "li",
         element("span", number, class_="step"),
@@ -153,9 +165,7 @@ def _stage(number: int, name: str, ledger: Ledger, reason: str) -> Element:
             "div",
             element("h3", element("code", name)),
             element("p", element("bdi", reason), class_="note") if reason else None,
-            element(
-                "ul", [element("li", line) for line in did] or element("li", "Changed nothing."), class_="did"
-            ),
+            element("ul", [element("li", line) for line in did] or element("li", idle), class_="did"),
         ),
     )
 

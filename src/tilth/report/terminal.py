@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tilth.audit.result import ALIKE, remedy_line
+from tilth.audit.result import ALIKE, Audit, remedy_line
 from tilth.bench import LearningCurve
 from tilth.bench.result import Trial
 from tilth.core import Finding, Ledger
@@ -23,11 +23,20 @@ if TYPE_CHECKING:
 STYLES = {"high": "bold red", "medium": "yellow", "low": "green", "info": "dim"}
 TONES = {"helps": "bold cyan", "hurts": "bold yellow", "trades": "yellow"}
 TONES |= {"more rows would help": "bold cyan"}
+NAMED = 3
+"""Files of a finding named in a terminal."""
 CARD_TONES = {"good": "bold cyan", "bad": "bold yellow"}
 
 
-def findings_table(found: Sequence[Finding]) -> Table:
-    """Make a table of findings, in the order given; of many of one kind all but the first are counted."""
+def findings_table(found: Sequence[Finding], audit: Audit | None = None) -> Table:
+    """Make a table of findings, in the order given; of many of one kind all but the first are counted.
+
+    Parameters
+    ----------
+    found : sequence of Finding
+    audit : Audit, optional
+        Where rows are images: names the first files of each finding.
+    """
     table = _table("severity", "finding", "rows", "remedy")
     alike: dict[tuple[str, str], int] = {}
     for finding in found:
@@ -36,7 +45,12 @@ def findings_table(found: Sequence[Finding]) -> Table:
         if alike[place] <= ALIKE:
             rows = f"{finding.n_rows:,}" if finding.n_rows else ""
             severity = text(finding.severity, STYLES[finding.severity])
-            table.add_row(severity, text(finding.message), rows, text(remedy_line(finding.remedy), "dim"))
+            what = text(finding.message)
+            if audit is not None and (shown := audit.pictures(finding)):
+                left = max(finding.n_rows, len(shown)) - NAMED
+                more = f" and {left:,} more" if left > 0 else ""
+                what.append(f"\n{', '.join(clean(p.name) for p in shown[:NAMED])}{more}", "dim")
+            table.add_row(severity, what, rows, text(remedy_line(finding.remedy), "dim"))
     for (kind, level), number in alike.items():
         if number > ALIKE:
             table.add_row(text(level, STYLES[level]), text(f"{number - ALIKE} more of {kind}", "dim"), "", "")

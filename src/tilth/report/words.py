@@ -104,6 +104,7 @@ def done(ledger: Ledger) -> Card:
     account = ledger.account()
     lines = [f"{count(account[a], 'row')} {words}." for a, words in ACTIONS.items() if account[a]]
     kinds = {c: ledger.columns.filter(ledger.columns["change"] == c) for c in ("changed", "added", "removed")}
+    kinds["changed"] = kinds["changed"].filter(kinds["changed"]["cells"] > 0)
     if kinds["changed"].height:
         width = kinds["changed"]["column"].n_unique()
         lines.append(
