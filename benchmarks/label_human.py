@@ -36,8 +36,8 @@ def human_bars(quick: bool, figures: dict[str, Any], folder: Path) -> list[Bar]:
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            probe, sides = _sides(X, given)
-        lines = {who: _measures(wrong, *side) for who, side in sides.items()}
+            probe, asked = all_sides(X, given)
+        lines = {who: measures(wrong, *side) for who, side in asked.items()}
         figures[f"human_{name}"] = {"wrong": float(wrong.mean()), "probe": probe, "sides": lines}
         print(
             f"{name}: {wrong.mean():.1%} of {len(wrong)} labels are wrong; judged by {probe} in "
@@ -51,7 +51,7 @@ def human_bars(quick: bool, figures: dict[str, Any], folder: Path) -> list[Bar]:
     return bars
 
 
-def _sides(X: pl.DataFrame, given: pl.Series) -> tuple[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+def all_sides(X: pl.DataFrame, given: pl.Series) -> tuple[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """Return who judged, and flags and trust of every side."""
     from cleanlab.classification import CleanLearning
     from cleanlab.count import estimate_cv_predicted_probabilities
@@ -90,7 +90,7 @@ def _sides(X: pl.DataFrame, given: pl.Series) -> tuple[str, dict[str, tuple[np.n
     return judged.probe, sides
 
 
-def _measures(wrong: np.ndarray, flags: np.ndarray, trust: np.ndarray) -> dict[str, float]:
+def measures(wrong: np.ndarray, flags: np.ndarray, trust: np.ndarray) -> dict[str, float]:
     """Return what a ranking and flags are worth, in points; precision is that of as many as are wrong."""
     count = int(wrong.sum())
     lowest = np.argsort(trust, kind="stable")[:count]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import image_pictures
 import matplotlib as mpl
 import numpy as np
 import polars as pl
@@ -316,6 +317,7 @@ PICTURES: dict[str, Callable[[str, Axes], None]] = {
     "reduce.autoencoder": mapped,
     "reduce.kernel_pca": mapped,
     "reduce.supervised": mapped,
+    **image_pictures.PICTURES,
 }
 
 

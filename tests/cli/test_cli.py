@@ -18,6 +18,8 @@ from tilth.recipes.line import Line
 from tilth.stages import find, keys
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+SLOW = ("labels", "fashion")
+"""Examples that take long, or whose data is made by a script first."""
 
 
 @pytest.fixture
@@ -384,11 +386,12 @@ def test_a_reader_who_goes_away_early_hears_no_complaint():
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_every_example_is_valid_and_names_data_that_is_there(path):
     recipe = Recipe.read(path)
-    assert (path.parent / recipe.data.path).is_file()
+    # The data of a recipe that has a script beside it is written by that script.
+    assert (path.parent / recipe.data.path).exists() or path.with_suffix(".py").is_file()
     assert Recipe.of(recipe.build(), **recipe.told()) == recipe
 
 
-@pytest.mark.parametrize("path", [p for p in RECIPES if p.stem != "labels"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [p for p in RECIPES if p.stem not in SLOW], ids=lambda p: p.stem)
 def test_every_quick_example_runs(path, tmp_path, capsys):
     code, out, _ = run(capsys, "run", path, "--out", tmp_path / "out")
     assert code == 0

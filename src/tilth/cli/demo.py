@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from tilth.cli.show import step
 
+if TYPE_CHECKING:
     from tilth.pipeline import RunResult
 
 FOLDS, REPEATS, BATCH, STEPS = 5, 2, 256, 60
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--out", help="Where the demo puts its files.")] = Path(
-        "tilth-demo"
-    ),
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Where the demo puts its files; by default tilth-demo.")
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Folds judged at a time; 0: one per core.")] = 0,
+    images: Annotated[bool, typer.Option("--images", help="A folder of images instead of a table.")] = False,
 ) -> None:
-    """Audit, prepare, judge and load real census data, and write a report."""
+    """Audit, prepare, judge and load real data, and write a report: census rows, or images of clothes."""
+    if images:
+        from tilth.cli.demo_images import demo_images
+
+        return demo_images(folder or Path("tilth-demo-images"), jobs or None)
+    return _demo_rows(folder or Path("tilth-demo"), jobs)
+
+
+def _demo_rows(folder: Path, jobs: int) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
@@ -129,12 +137,3 @@ def train(result: RunResult, tell: Callable[[str], None]) -> tuple[float, float,
             if len(losses) == STEPS:
                 break
     return losses[0], losses[-1], str(loader.device)
-
-
-@contextmanager
-def step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
-    """Show a line that turns while something is done, and its seconds when it is."""
-    start = time.perf_counter()
-    with console.status(f"{title} ...") as status:
-        yield lambda what: status.update(f"{title} [dim]{what}[/dim]")
-    console.print(f"[bold]{title}[/bold]  [dim]{time.perf_counter() - start:.1f} s[/dim]")

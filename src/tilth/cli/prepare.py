@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from tilth.cli import show
 
 Report = Annotated[Path | None, typer.Option("--report", help="Also write one HTML file.")]
+Embedding = Literal["auto", "efficientnet_lite0", "histograms", "none"]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def audit(
-    data: Annotated[Path, typer.Argument(help="A CSV or Parquet file.")],
+    data: Annotated[
+        Path, typer.Argument(help="A CSV or Parquet file, or a folder of images: photos/class/file.")
+    ],
     target: Annotated[str | None, typer.Option("--target", help="The column to predict.")] = None,
+    image: Annotated[
+        str | None, typer.Option("--image", help="The column of paths of images, in a list of them.")
+    ] = None,
     test: Annotated[
         Path | None, typer.Option("--test", help="A file of test rows: leaks and drift are looked for.")
     ] = None,
@@ -29,6 +35,10 @@ def audit(
     null_value: Annotated[
         list[str] | None, typer.Option("--null-value", help="A text that means missing; may be repeated.")
     ] = None,
+    embedding: Annotated[
+        Embedding,
+        typer.Option("--embedding", help="What turns images into numbers; none: labels are not judged."),
+    ] = "auto",
     max_rows: Annotated[int, typer.Option("--max-rows", min=1, help="Rows looked at, at most.")] = 50_000,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="Also write the proposed recipe.")] = None,
     report: Report = None,
@@ -51,7 +61,9 @@ def audit(
             weight=weight,
             group=group,
             split=split,
+            image=image,
             null_values=null_value or (),
+            embedding=None if embedding == "none" else embedding,
             max_rows=max_rows,
             progress=tell,
         )
@@ -63,12 +75,12 @@ def audit(
     if report is not None:
         from tilth.report import write
 
-        write(report, title=f"Audit of {data.name}", audit=found)
+        write(report, title=f"Audit of {data.name or data.resolve().name}", audit=found)
     if json:
         show.as_json(found.as_dict())
     else:
-        show.say(found.in_words()[0], "")
-        show.shown(terminal.findings_table(found.findings))
+        show.say(*found.in_words_of_facts(), "")
+        show.shown(terminal.findings_table(found.findings, found))
         show.say("")
         show.say("Proposed recipe:", "")
         show.raw(found.recipe_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,3 +95,12 @@ def progress() -> Iterator[Callable[[str], None]]:
         return
     with printer.status("starting") as status:
         yield lambda told: status.update(told)
+
+
+@contextmanager
+def step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
+    """Show a line that turns while something is done, and its seconds when it is."""
+    start = time.perf_counter()
+    with console.status(f"{title} ...") as status:
+        yield lambda what: status.update(f"{title} [dim]{what}[/dim]")
+    console.print(f"[bold]{title}[/bold]  [dim]{time.perf_counter() - start:.1f} s[/dim]")

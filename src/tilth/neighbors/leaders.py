@@ -58,12 +58,35 @@ class NearSets:
         """
         first, unit = distinct(rows)
         alone = len(first) == len(rows)
-        i, j, distance = within(space, rows if alone else rows[first], radius)
+        return cls.of_pairs(*within(space, rows if alone else rows[first], radius), unit, rank, labels)
+
+    @classmethod
+    def of_pairs(
+        cls,
+        i: np.ndarray,
+        j: np.ndarray,
+        distance: np.ndarray,
+        unit: np.ndarray,
+        rank: np.ndarray,
+        labels: np.ndarray | None = None,
+    ) -> NearSets:
+        """Choose among rows of which it is known which are near.
+
+        Parameters
+        ----------
+        i, j : ndarray of shape (n_pairs,), int64
+            All pairs of units that are near each other.
+        distance : ndarray of shape (n_pairs,), float64
+        unit : ndarray of shape (n_rows,), int64
+            Rows of one unit are equal.
+        rank, labels
+            As in `find`.
+        """
         if labels is not None:
             i, j, distance, unit = _by_label(i, j, distance, unit, labels)
         n_units = int(unit.max(initial=-1)) + 1
         # The first row of each unit, by its turn, stands for it.
-        best = np.full(n_units, len(rows))
+        best = np.full(n_units, len(unit))
         np.minimum.at(best, unit, rank)
         stands = np.argsort(rank)[best]
         leader, apart = leaders(i, j, distance, np.argsort(np.argsort(best)))
