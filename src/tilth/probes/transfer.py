@@ -41,9 +41,9 @@ AT_ONCE = 256
 class Transfer(Neural):
     """Fit a logistic regression or a ridge on what a frozen, pretrained network makes of images.
 
-    The network's vectors are standardized and divided by the root of their length, so that `C` means the same
-    for any network. They are kept on disk, and made once for all folds of a bench. With `finetune` the last
-    blocks of the network, those that hold a fifth of its weights, are trained too, by the one trainer,
+    The network's vectors are centered and scaled by one number to a mean square of 1, so that `C` means the
+    same for any network. They are kept on disk, and made once for all folds of a bench. With `finetune` the
+    last blocks of the network, those that hold a fifth of its weights, are trained too, by the one trainer,
     beginning from the linear model; the weights before training are kept where no epoch is better. Further
     columns are not looked at. An image that cannot be read is not learned from; asked for, it is answered by
     the shares of the classes, or the mean.
@@ -61,7 +61,7 @@ class Transfer(Neural):
     task : {"auto", "classification", "regression"}, default "auto"
         "auto": strings, categories, booleans, and whole numbers of at most 20 distinct values are classes;
         all other numbers are values to regress.
-    C : float > 0, default 10.0
+    C : float > 0, default 30.0
         Inverse strength of the L2 penalty; ridge uses alpha = 1 / C.
     max_iter : int, default 300
         Iterations of lbfgs at most (classification).
@@ -94,8 +94,10 @@ class Transfer(Neural):
         Of the standardized vectors.
     backbone_ : str
         The name of the network.
-    vector_mean_, vector_scale_ : array of float32, shape (width,)
-        What is subtracted from vectors, and what they are multiplied by.
+    vector_mean_ : array of float32, shape (width,)
+        What is subtracted from vectors.
+    vector_scale_ : float
+        What they are then multiplied by.
     unseen_ : array
         What is answered for an image that cannot be read.
     network_, history_, best_epoch_, stopped_
@@ -157,7 +159,7 @@ class Transfer(Neural):
         model: Any = "auto",
         side: int | None = None,
         task: str = "auto",
-        C: float = 10.0,
+        C: float = 30.0,
         max_iter: int = 300,
         finetune: bool = False,
         learning_rate: float = 1e-4,
@@ -256,7 +258,8 @@ class Transfer(Neural):
         given = target[kept]
         values = self._standardized(given, weight)
         self.vector_mean_ = vectors.mean(axis=0)
-        self.vector_scale_ = 1 / (np.maximum(vectors.std(axis=0), 1e-6) * vectors.shape[1] ** 0.5)
+        # One number for all: scaled each by itself, numbers that hardly ever move would weigh most.
+        self.vector_scale_ = 1 / max(float(vectors.var(axis=0).sum()) ** 0.5, 1e-6)
         if body is None:
             self.__dict__.pop("network_", None)  # of an earlier fit
             self._fit_linear(vectors, values, weight)
