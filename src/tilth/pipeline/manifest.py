@@ -200,7 +200,7 @@ def folder_name(value: str) -> str:
     Examples
     --------
     >>> folder_name("cat"), folder_name("a/b"), folder_name(".."), folder_name("")
-    ('cat', 'a%2Fb', '%2E.', '%')
+    ('cat', 'a%2Fb', '%2E%2E', '%')
     """
     name = "".join(c if c.isalnum() or c in SAFE else quote(c, safe="", errors="replace") for c in value)
     if name.startswith("."):

@@ -8,7 +8,7 @@ from typing import Literal
 
 import polars as pl
 
-LONGEST = 40
+LONGEST = 60
 """Characters of a text that may be a date or a number; longer texts are read as words."""
 
 First = Literal["day", "month"]

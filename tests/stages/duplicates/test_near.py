@@ -33,6 +33,7 @@ def tables(rows: list) -> tuple[pl.DataFrame, pl.Series]:
 def apart(X: pl.DataFrame, one: int, two: int) -> float:
     """Measure two rows as the docstring says, cell by cell."""
     std = X["a"].std(ddof=0) or 1.0
+    std = std if std > 1e-12 else 1.0  # of equal numbers it may be rounding
     a, b = X.row(one), X.row(two)
     gone = (a[0] is None) != (b[0] is None)
     mean = X["a"].mean() or 0.0

@@ -78,8 +78,13 @@ class PruneQuality(RowStage):
         The columns of images; by default all. The worst image of a row counts.
 
     Findings
-        quality.dark, quality.bright, quality.blurry, quality.low_information, quality.grey,
-        quality.odd_size, quality.odd_aspect : images with this issue, the worst first; score: their share.
+        quality.dark : images with almost no light in them, the worst first; score, as of all: their share.
+        quality.bright : images with almost nothing but light in them.
+        quality.blurry : images with no sharp edge in them.
+        quality.low_information : images with almost nothing to see in them.
+        quality.grey : images that are grey among images in color.
+        quality.odd_size : images that are much smaller or larger than most.
+        quality.odd_aspect : images that are much wider or higher than most.
         quality.class : a class would lose more than half of its images; score: the share.
         quality.unread : images that could not be measured; score: their share.
 
