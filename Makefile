@@ -8,10 +8,10 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors bench pictures docs clean
+.PHONY: help demo demo-images test lint types floors bench pictures docs clean
 
 help:  ## list the goals
-	@awk -F ':.*## *' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## *' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 # pyproject.toml says what is needed, constraints.txt which releases; a change in either installs again.
 $(READY): pyproject.toml constraints.txt
@@ -22,6 +22,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)  ## audit, prepare and judge data that ships with the package
 	$(BIN)/tilth demo
+
+demo-images: $(READY)  ## the same for a folder of images
+	$(BIN)/tilth demo --images
 
 # One thread in each test process: the workers are the parallelism, and timings and sums stay steady.
 test: export OMP_NUM_THREADS = 1
@@ -57,6 +60,6 @@ docs: $(READY)  ## the reference pages, into docs/reference/
 	$(BIN)/python docs/build.py
 
 clean:  ## remove what the tools leave behind; keeps .venv and your outputs
-	rm -rf build dist tilth-demo .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist tilth-demo tilth-demo-images .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f benchmarks/results/*.tmp
 	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,6 +12,10 @@ import typer
 from tilth.cli.show import step
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from torch import nn
+
+    from tilth.audit import Audit
     from tilth.pipeline import RunResult
 
 FOLDS, REPEATS, BATCH, STEPS = 5, 2, 256, 60
@@ -41,7 +45,7 @@ def _demo_rows(folder: Path, jobs: int) -> None:
     console.print(f"The data: 6,000 people of the 1994 US census ({csv}); who earns more than $50,000?\n")
 
     import tilth
-    from tilth import pipeline, report
+    from tilth import pipeline
     from tilth.report import terminal
 
     with step(console, "1. Audit: what is wrong with it?") as tell:
@@ -57,31 +61,45 @@ def _demo_rows(folder: Path, jobs: int) -> None:
         result = pipeline.run(recipe_path, progress=tell)
     console.print(terminal.stages_table(result.ledger, [name for name, _ in result.pipeline.named_steps()]))
 
-    with step(
-        console, f"4. Bench: did it help? {FOLDS} folds x {REPEATS}, before and after, three probes"
-    ) as tell:
+    prove(console, "Tilth demo: Adult census", audit, result, FOLDS, REPEATS, jobs or None, start)
+
+
+def prove(
+    console: Console,
+    title: str,
+    audit: Audit,
+    result: RunResult,
+    folds: int,
+    repeats: int,
+    jobs: int | None,
+    start: float,
+) -> None:
+    """Judge what a run did, feed its rows to a network, and write the report beside its recipe."""
+    import tilth
+    from tilth import pipeline, report
+    from tilth.report import terminal
+
+    folder = Path(str(result.out)).parent
+    with step(console, f"4. Bench: did it help? {folds} folds x {repeats}, before and after") as tell:
         comparison = tilth.compare(
             None,
             result.pipeline,
             pipeline.read_data(result.recipe, folder),
-            folds=FOLDS,
-            repeats=REPEATS,
-            n_jobs=jobs or None,
+            folds=folds,
+            repeats=repeats,
+            n_jobs=jobs,
             progress=tell,
         )
     console.print(terminal.verdict_table(comparison))
 
     with step(console, "5. Loader: a network trained on the prepared rows") as tell:
         first, last, device = train(result, tell)
-    console.print(f"   loss {first:.3f} -> {last:.3f} in {STEPS} steps of {BATCH} rows on {device}\n")
+    told = f"{STEPS} steps of {result.recipe.loader.batch_size} rows on {device}"
+    console.print(f"   loss {first:.3f} -> {last:.3f} in {told}\n")
 
     with step(console, "6. Report"):
         page = report.write(
-            folder / "report.html",
-            title="Tilth demo: Adult census",
-            audit=audit,
-            run=result,
-            comparison=comparison,
+            folder / "report.html", title=title, audit=audit, run=result, comparison=comparison
         )
     console.print("\nIn plain words\n")
     console.print(terminal.cards(report.summary(audit=audit, run=result, comparison=comparison)))
@@ -116,13 +134,10 @@ def train(result: RunResult, tell: Callable[[str], None]) -> tuple[float, float,
     """Train a small network for a few steps; return the first and the last loss, and the device."""
     import torch
 
-    from tilth.training.networks import mlp
-
     loader = result.loader()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        width = len(result.pipeline.get_feature_names_out())
-        network = mlp(width, 2).to(loader.device)
+        network = _network(result).to(loader.device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     losses: list[float] = []
     while len(losses) < STEPS:
@@ -137,3 +152,14 @@ def train(result: RunResult, tell: Callable[[str], None]) -> tuple[float, float,
             if len(losses) == STEPS:
                 break
     return losses[0], losses[-1], str(loader.device)
+
+
+def _network(result: RunResult) -> nn.Module:
+    """Return a network for what the loader gives: numbers, or images where there is an image column."""
+    from tilth.training.networks import mlp
+    from tilth.training.resnet import resnet
+
+    classes = result.before.need("target", "the demo").n_unique()
+    if result.after.roles.image is not None:
+        return resnet(classes)
+    return mlp(len(result.pipeline.get_feature_names_out()), classes)

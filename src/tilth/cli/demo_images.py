@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilth.cli import show
+from tilth.cli.demo import prove
 from tilth.cli.show import step
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from tilth.pipeline import RunResult
 
-FOLDS, REPEATS, BATCH, STEPS, SIDE = 4, 1, 64, 40, 28
+FOLDS, REPEATS, BATCH, SIDE = 4, 1, 64, 28
 
 
 def demo_images(folder: Path, jobs: int | None) -> None:
@@ -32,7 +33,7 @@ def demo_images(folder: Path, jobs: int | None) -> None:
     )
 
     import tilth
-    from tilth import pipeline, report
+    from tilth import pipeline
     from tilth.report import terminal
 
     with step(console, "1. Audit: what is wrong with it?") as tell:
@@ -50,34 +51,7 @@ def demo_images(folder: Path, jobs: int | None) -> None:
     lines = [(p, str(n), str(gone)) for p, n, gone in caught(truth, result).iter_rows()]
     show.table(("planted", "images", "dropped"), lines)
 
-    title = f"4. Bench: did it help? {FOLDS} folds, before and after, a small network and a frozen one"
-    with step(console, title) as tell:
-        comparison = tilth.compare(
-            None,
-            result.pipeline,
-            pipeline.read_data(result.recipe, folder),
-            folds=FOLDS,
-            repeats=REPEATS,
-            n_jobs=jobs,
-            progress=tell,
-        )
-    console.print(terminal.verdict_table(comparison))
-
-    with step(console, "5. Loader: a network trained on the images that are left") as tell:
-        first, last, device = train(result, tell)
-    console.print(f"   loss {first:.3f} -> {last:.3f} in {STEPS} steps of {BATCH} images on {device}\n")
-
-    with step(console, "6. Report"):
-        page = report.write(
-            folder / "report.html",
-            title="Tilth demo: images of clothes",
-            audit=audit,
-            run=result,
-            comparison=comparison,
-        )
-    console.print("\nIn plain words\n")
-    console.print(terminal.cards(report.summary(audit=audit, run=result, comparison=comparison)))
-    console.print(f"\nReport: {page.resolve()}  ({time.perf_counter() - start:.0f} s)")
+    prove(console, "Tilth demo: images of clothes", audit, result, FOLDS, REPEATS, jobs, start)
 
 
 def planted(photos: Path) -> pl.DataFrame:
@@ -145,27 +119,3 @@ def caught(truth: pl.DataFrame, result: RunResult) -> pl.DataFrame:
     counted = both.with_columns(pl.col("problem").fill_null("none")).group_by("problem")
     told = counted.agg(pl.len().alias("images"), gone.sum().alias("dropped"))
     return told.sort("problem")
-
-
-def train(result: RunResult, tell: Callable[[str], None]) -> tuple[float, float, str]:
-    """Train a small network for a few steps; return the first and the last loss, and the device."""
-    import torch
-
-    from tilth.training.resnet import resnet
-
-    loader = result.loader()
-    classes = result.after.need("target", "the demo").n_unique()
-    network = resnet(classes).to(loader.device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    losses: list[float] = []
-    while len(losses) < STEPS:
-        for X, y, *_ in loader:
-            loss = torch.nn.functional.cross_entropy(network(X), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-            tell(f"step {len(losses)}, loss {losses[-1]:.3f}")
-            if len(losses) == STEPS:
-                break
-    return losses[0], losses[-1], str(loader.device)
