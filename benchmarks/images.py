@@ -9,7 +9,7 @@ labels  10,000 files of which 8% are in the wrong folder: average precision besi
         embedding.
 many    50,000 files audited, in a process of its own: peak memory, rate, and the second audit, which recalls
         what the first one measured.
-bench   2,000 files: whether the recipe, and each of its stages, helped a small network and a frozen one.
+bench   1,000 files: whether the recipe, and each of its stages, helped a small network and a frozen one.
 
 Fashion-MNIST comes as benchmarks/requirements.txt says. Images, caches and outputs lie in a temporary folder.
 """

@@ -9,7 +9,7 @@ from typing import Any
 from bars import Bar
 from images_planted import planted
 
-IMAGES, QUICK_IMAGES = 2_000, 300
+IMAGES, QUICK_IMAGES = 1_000, 300
 FOLDS, REPEATS = 5, 1
 MINUTES = 20.0
 NUMBERS = ("before", "after", "difference", "low", "high")
