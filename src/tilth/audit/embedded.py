@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FINDS = {"images.alike": "images are so alike that one may be an edited copy of the other"}
 
 NUMBERS = 128
-"""Principal components that stand for an image: they tell labels as well as all do, ten times as fast."""
+"""Principal components that stand for an image: they tell labels about as well as all do, in less time."""
 
 NEAREST = 10
 """Neighbors by which an image is far from others, or not."""

@@ -91,7 +91,7 @@ class PruneQuality(RowStage):
     Source
         The issues, the limit of 'dark' and the highest of 'low_information' are those of the package
         ``cleanvision``, which ``benchmarks/images.py`` compares with on planted faults. The measure of
-        sharpness was chosen among seventeen by how well it finds blurred images among sharp ones, of 28
+        sharpness was chosen among others by how well it finds blurred images among sharp ones, of 28
         pixels and more: `tilth.images.properties.sharpness` says what it is.
 
     Examples
