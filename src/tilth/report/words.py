@@ -111,8 +111,10 @@ def done(ledger: Ledger) -> Card:
             f"{int(kinds['changed']['cells'].sum()):,} changes of cells in {count(width, 'column')}."
         )
     new, gone = kinds["added"].height, kinds["removed"].height
-    if new or gone:
-        lines.append(f"{count(new, 'column')} added, {gone:,} replaced.")
+    if new:
+        lines.append(f"{count(new, 'column')} added{f', {gone:,} replaced' * (gone > 0)}.")
+    elif gone:
+        lines.append(f"{count(gone, 'column')} removed.")
     big = f"{account['rows_in']:,} rows in, {account['rows_out']:,} out"
     return Card("Done", big, tuple(lines) or ("No row and no cell was changed.",))
 
