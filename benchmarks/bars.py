@@ -60,10 +60,41 @@ def conclude(name: str, bars: list[Bar], figures: dict[str, Any]) -> int:
         "bars": [bar._asdict() for bar in bars],
         "figures": figures,
         "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
-        "device": {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()},
+        "device": machine(),
         "commit": commit or None,
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     for bar in bars:
         print(f"BAR {bar.name} {bar.value:g} {bar.goal:g} {'ok' if bar.ok else 'MISS'}")
     return 0 if all(bar.ok for bar in bars) else 1
+
+
+def machine() -> dict[str, Any]:
+    """Return the facts of this machine that speed depends on."""
+    import torch
+
+    pages = getattr(os, "sysconf_names", {}).keys() >= {"SC_PHYS_PAGES", "SC_PAGE_SIZE"}
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if pages else None
+    cards = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    return {
+        "machine": platform.machine(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "memory, GB": None if memory is None else round(memory / 1e9, 1),
+        "gpu": [torch.cuda.get_device_name(card) for card in cards] or None,
+        "system": platform.system(),
+    }
+
+
+def processor() -> str | None:
+    """Return the name of the processor; None where the system does not tell."""
+    told = Path("/proc/cpuinfo")
+    if told.exists():
+        named = [
+            line.split(":", 1)[1] for line in told.read_text().splitlines() if line.startswith("model name")
+        ]
+        return named[0].strip() if named else None
+    if platform.system() == "Darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+    return platform.processor() or None

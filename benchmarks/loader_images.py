@@ -1,6 +1,4 @@
-"""Measure ImageLoader against a DataLoader as it is usually written for a folder of images.
-
-    python benchmarks/loader_images.py [--quick]
+"""ImageLoader beside a DataLoader as it is usually written for a folder of images.
 
 2,000 JPEG files of 256 x 256 pixels and about 17 kB (--quick: 500), batches of 64, on 2 threads or 2 workers.
 Each epoch every image gives a random crop of 224 x 224, mirrored every other time, normalized, as float32 on
@@ -8,7 +6,8 @@ the CPU: what is measured is a whole epoch of such batches, handed out and let g
 random resized crops (35% to 100% of the area, scaled to 224 x 224), which no bar is held to. The peers are a
 map-style dataset of paths, albumentations, ToTensorV2 and torch's DataLoader with workers that stay: once
 with Pillow, as torchvision's ImageFolder opens files, and once with OpenCV. Candidates take turns. A bar is
-the ratio of medians over the rounds against the one like ImageFolder; the ratio to the other stands beside.
+the ratio of medians over the rounds against the one like ImageFolder; the ratio to the other stands beside,
+and so does our loader with worker processes in the place of threads.
 
 First the pixels are checked: at their own size, the loader's images equal those that Pillow reads; random
 parts equal the same box cut from Pillow's pixels and scaled by OpenCV; labels stay with their images. The
@@ -17,7 +16,6 @@ figures tell also how long the cache of decoded pixels took to build, which is n
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -33,7 +31,7 @@ from albumentations.pytorch import ToTensorV2
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from bars import Bar, conclude
+from bars import Bar
 from tilth.loaders import ImageLoader
 from tilth.loaders.pixels import Pictures
 
@@ -73,11 +71,6 @@ def by_pillow(path: str) -> np.ndarray:
 def by_opencv(path: str) -> np.ndarray:
     """Return RGB pixels."""
     return cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-
-
-def one_thread(worker: int) -> None:
-    """Let workers not get in each other's way."""
-    cv2.setNumThreads(0)
 
 
 def written(folder: Path, count: int) -> list[str]:
@@ -139,7 +132,6 @@ def candidates(paths: list[str], cache: Path, resized: bool) -> dict[str, Iterab
         "shuffle": True,
         "num_workers": THREADS,
         "persistent_workers": True,
-        "worker_init_fn": one_thread,
     }
     ours: dict[str, Any] = {
         "size": SIZE,
@@ -159,6 +151,7 @@ def candidates(paths: list[str], cache: Path, resized: bool) -> dict[str, Iterab
         "pillow": DataLoader(Folder(paths, by_pillow, crop), **peer),
         "opencv": DataLoader(Folder(paths, by_opencv, crop), **peer),
         "tilth": ImageLoader(paths, range(len(paths)), **ours),
+        "workers": ImageLoader(paths, range(len(paths)), workers=THREADS, **ours),
         "cached": ImageLoader(paths, range(len(paths)), cache=cache, **ours),
     }
 
@@ -189,10 +182,21 @@ def timed(paths: list[str], cache: Path, resized: bool, rounds: int) -> dict[str
     return seconds
 
 
-def loader_images(quick: bool) -> tuple[list[Bar], dict[str, Any]]:
+def images(quick: bool) -> tuple[list[Bar], dict[str, Any]]:
     """Return the bars and the figures."""
-    count, rounds = (500, 3) if quick else (2000, 7)
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    # Threads and workers are the parallelism. Set here and not in the workers: OpenCV waits forever, in a
+    # process that was forked, for threads that only its parent has.
     torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    try:
+        return _images(*((500, 3) if quick else (2000, 7)), quick)
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def _images(count: int, rounds: int, quick: bool) -> tuple[list[Bar], dict[str, Any]]:
     figures: dict[str, Any] = {"images": count, "rounds": rounds}
     bars = []
     with tempfile.TemporaryDirectory() as made:
@@ -218,17 +222,3 @@ def loader_images(quick: bool) -> tuple[list[Bar], dict[str, Any]]:
                     value = figures[task][name]["x pillow"]
                     bars.append(Bar(f"loader.images/{what}", value, goal, value >= goal))
     return bars, figures
-
-
-def main() -> int:
-    """Print one line per bar, write the results, and return 1 where a bar misses."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer images and rounds")
-    bars, figures = loader_images(parser.parse_args().quick)
-    return conclude("loader-images", bars, figures)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""Measure a fitted pipeline against scikit-learn's equal one, and the loader against PyTorch's.
+"""Measure a fitted pipeline against scikit-learn's equal one.
 
     python benchmarks/pipeline.py [--quick] [--rounds N]
 
@@ -36,22 +36,15 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="250,000 rows and one round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["pipeline", "loader"], help="one half of the bars")
     parser.add_argument("--child", nargs=3, metavar=("WHO", "FORM", "ROWS"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
         who, form, rows = asked.child
         print(json.dumps(measure(who, form, int(rows))))
         return 0
-    bars: list[Bar] = []
     figures: dict[str, Any] = {}
-    if asked.only != "loader":
-        rows, rounds = (250_000, 1) if asked.quick else (1_000_000, asked.rounds)
-        bars += pipeline_bars(rows, rounds, figures)
-    if asked.only != "pipeline":
-        from loader_bars import loader_bars
-
-        bars += [Bar(*bar) for bar in loader_bars(asked.quick)]
+    rows, rounds = (250_000, 1) if asked.quick else (1_000_000, asked.rounds)
+    bars = pipeline_bars(rows, rounds, figures)
     return conclude("pipeline", bars, figures)
 
 

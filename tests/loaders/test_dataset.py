@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -214,6 +216,47 @@ def test_it_works_in_a_default_dataloader_as_tensor_dataset_does():
     for settings in ({"batch_size": 5}, {"batch_size": 5, "drop_last": True}, {"batch_size": None}):
         pairs = zip(DataLoader(ours, **settings), DataLoader(theirs, **settings), strict=True)
         assert all(_same(a, b) for a, b in pairs)
+
+
+CITIES = pl.DataFrame({"age": [3.0, 4.0, 5.0], "city": ["Rome", None, "Oslo"], "job": ["x", "y", "x"]})
+
+
+def test_codes_come_after_the_features_and_before_target_and_weight():
+    dataset = TableDataset(CITIES, ["b", "a", "b"], weight=[1, 2, 3], codes=["job", "city"])
+    assert [part.tolist() for part in dataset[:]] == [
+        [[3], [4], [5]],
+        [[1, 2], [2, 0], [1, 1]],
+        [1, 0, 1],
+        [1, 2, 3],
+    ]
+    assert {name: known.tolist() for name, known in dataset.codes_.items()} == {
+        "job": ["x", "y"],
+        "city": ["Oslo", "Rome"],
+    }
+    assert dataset.cardinalities_ == [3, 3]
+
+
+def test_codes_and_short_numbers_pass_through_a_default_dataloader():
+    dataset = TableDataset(CITIES, ["b", "a", "b"], codes=["city", "job"], dtype="bfloat16")
+    ((X, codes, y),) = list(DataLoader(dataset, batch_size=3))
+    assert _same((X, codes, y), dataset.tensors)
+    assert (X.dtype, codes.dtype) == (torch.bfloat16, torch.int64)
+
+
+def test_a_dataset_may_go_to_another_process_or_place_and_keeps_what_its_codes_mean(monkeypatch):
+    dataset = TableDataset(CITIES, ["b", "a", "b"], codes=["city", "job"])
+    monkeypatch.setattr(torch.Tensor, "pin_memory", torch.Tensor.clone)
+    for other in (pickle.loads(pickle.dumps(dataset)), dataset.to(torch.device("cpu")), dataset.pin_memory()):
+        assert _same(other.tensors, dataset.tensors)
+        assert other.classes_.tolist() == ["a", "b"] and other.cardinalities_ == [3, 3]
+        assert list(other.codes_) == ["city", "job"]
+    assert dataset.to(torch.device("cpu")).tensors[0].data_ptr() == dataset.tensors[0].data_ptr()
+    assert {part.device.type for part in dataset.to(torch.device("meta")).tensors} == {"meta"}
+
+
+def test_all_parts_are_where_the_features_are():
+    dataset = TableDataset(torch.zeros(3, 2, device="meta"), [0, 1, 0], weight=[1, 2, 3])
+    assert {part.device.type for part in dataset.tensors} == {"meta"}
 
 
 def test_a_sampler_may_name_whole_batches():

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,7 +24,6 @@ from tilth.loaders import ImageDataset, ImageLoader
 from tilth.loaders.pixels import Pictures
 
 COUNT = 23
-cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,7 @@ WAYS = {
     "kept": {"fit": "random", "flip": 0.5, "cache": "memory"},
     "stages": {"augment": [Inverted(), Noise()], "normalize": "imagenet"},
     "balanced": {"sampler": "balanced", "augment": Inverted(), "fit": "random"},
+    "families": {"sampler": "grouped", "groups": [i % 6 for i in range(COUNT)], "dtype": "float16"},
     "sequential": {"shuffle": False, "channels_last": False},
 }
 
@@ -249,17 +250,37 @@ def test_a_stage_of_tilth_changes_images_and_the_cache_stays_as_it_is(paths):
         np.testing.assert_array_equal(batches.dataset.pictures.whole(row), before[row])
 
 
-@pytest.mark.parametrize("sampler", ["balanced", "weighted"])
+@pytest.mark.parametrize("sampler", ["balanced", "weighted", "balanced_groups"])
 def test_copies_of_a_row_that_are_drawn_in_one_epoch_differ(paths, sampler):
     stage = Inverted()
     labels = [0] * (COUNT - 1) + [1]
     weight = np.array(labels) * 100 + 1 if sampler == "weighted" else None
-    batches = loader(paths, labels, weight=weight, sampler=sampler, fit="random", augment=stage)
+    settings = {"weight": weight, "groups": labels, "sampler": sampler}
+    batches = loader(paths, labels, fit="random", augment=stage, **settings)
     copies = [image for X, y in batches for image, label in zip(X, y, strict=True) if label == 1]
     assert len(copies) > 5
     # Of small images two parts may happen to be of the same pixels.
     assert len({tuple(image.flatten().tolist()) for image in copies}) > 0.8 * len(copies)
     assert len({row for row, *_ in stage.calls}) == COUNT  # an id of its own for each draw
+
+
+@pytest.mark.parametrize("world_size", [1, 3])
+def test_images_of_a_group_or_a_block_come_together_each_once(paths, world_size):
+    for sampler, settings, met_together in (
+        ("grouped", {"groups": [f"family {row % 5}" for row in range(COUNT)]}, lambda row: row % 5),
+        ("blocks", {"block_rows": 5}, lambda row: row // 5),
+    ):
+        shares = [
+            loader(paths, sampler=sampler, rank=rank, world_size=world_size, **settings)
+            for rank in range(world_size)
+        ]
+        for _ in range(2):
+            epoch = [[y.tolist() for _, y in batches] for batches in shares]
+            assert len({len(batches) for batches in epoch}) == 1
+            rows = [row for batches in epoch for batch in batches for row in batch]
+            assert sorted(rows) == list(range(COUNT))
+            borders = sum(met_together(a) != met_together(b) for a, b in pairwise(rows))
+            assert borders == 4  # of 5 groups or blocks
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
@@ -326,7 +347,7 @@ def test_a_batch_with_nothing_left_is_not_yielded_and_raises_where_steps_must_ag
         assert [y.tolist() for _, y in loader(mixed, batch_size=3, shuffle=False)] == [[0, 1, 2], [6, 7, 8]]
     with (
         pytest.warns(TilthWarning),
-        pytest.raises(DataError, match=r"None of the 1 images.*prune\.unreadable"),
+        pytest.raises(DataError, match=r"Not even the only image.*prune\.unreadable"),
     ):
         list(loader(mixed, batch_size=1, shuffle=False, rank=0, world_size=2))
 
@@ -472,6 +493,8 @@ def test_the_attributes_that_training_frameworks_look_at_are_there(paths):
         {"size": 0},
         {"normalize": "mnist"},
         {"augment": 3},
+        {"dtype": "float64"},
+        {"block_rows": 0},
         {"sampler": "weighted", "shuffle": False},
     ],
 )
@@ -484,6 +507,34 @@ def test_parameters_out_of_range_are_refused(paths, wrong):
 def test_ids_are_one_whole_number_for_each_image(paths, ids):
     with pytest.raises(DataError, match="ids: one whole number for each of 23"):
         loader(paths, ids=ids)
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_short_numbers_are_those_of_float32_rounded_once(paths, dtype, channels_last):
+    settings = {"normalize": "imagenet", "fit": "random", "channels_last": channels_last}
+    kind = getattr(torch, dtype)
+    for (X, y), (short, labels) in zip(
+        loader(paths, **settings), loader(paths, dtype=dtype, **settings), strict=True
+    ):
+        assert short.dtype == kind and torch.equal(short, X.to(kind)) and torch.equal(y, labels)
+    elsewhere = loader(paths, dtype=dtype, **settings)
+    elsewhere.device = SimpleNamespace(type="elsewhere")
+    assert all(short.dtype == kind for short, _ in elsewhere)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_batches_go_through_a_network_under_autocast(paths, dtype):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 3))
+    network = network.to(memory_format=torch.channels_last)
+    for X, _ in loader(paths, dtype=dtype, normalize="imagenet"):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = network(X)
+        assert out.dtype == torch.bfloat16 and out.is_contiguous(memory_format=torch.channels_last)
+        expected = network(X.float())
+        assert (out.float() - expected).abs().max() < 0.05 * expected.abs().max()
 
 
 def test_a_small_network_learns_from_it(tmp_path):
@@ -519,32 +570,3 @@ def test_where_the_device_makes_the_numbers_they_are_those_of_the_cpu(paths, way
         assert found.dtype == torch.float32 and found.is_contiguous(memory_format=layout)
         assert torch.equal(y, labels)
         torch.testing.assert_close(found, X, rtol=0, atol=3e-6)
-
-
-@pytest.mark.gpu
-@cuda
-@pytest.mark.parametrize("way", ["plain", "random", "kept", "balanced", "sequential"])
-def test_batches_on_the_gpu_are_those_on_the_cpu(paths, way):
-    settings = {**WAYS[way], "normalize": "imagenet", "batch_size": 5}
-    here, there = loader(paths, **settings), loader(paths, **{**settings, "device": "cuda"})
-    assert there.pin_memory
-    for _ in range(2):
-        for (X, y), (on_gpu, labels) in zip(here, there, strict=True):
-            assert on_gpu.is_cuda and labels.is_cuda and torch.equal(y, labels.cpu())
-            layout = torch.channels_last if settings.get("channels_last", True) else torch.contiguous_format
-            assert on_gpu.is_contiguous(memory_format=layout)
-            torch.testing.assert_close(on_gpu.cpu(), X, rtol=0, atol=3e-6)
-
-
-@pytest.mark.gpu
-@cuda
-def test_a_pass_left_on_the_gpu_leaves_no_thread_and_holes_keep_their_place(paths, tmp_path):
-    mixed = [*paths[:4], *broken(tmp_path), None, *paths[4:12]]
-    batches = loader(mixed, batch_size=2, shuffle=False, device="cuda")
-    with pytest.warns(TilthWarning):
-        passing = iter(batches)
-        assert [next(passing)[1].tolist() for _ in range(3)] == [[0, 1], [2, 3], [8, 9]]
-    assert batches.state_dict()["position"] == 5
-    del passing
-    gc.collect()
-    assert image_threads() == []

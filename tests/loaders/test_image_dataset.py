@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,26 @@ def test_it_works_in_a_plain_dataloader_with_workers(paths):
     batches = list(DataLoader(dataset, batch_size=2, num_workers=2))
     assert [len(X) for X, _ in batches] == [2, 2, 1]
     assert torch.equal(torch.cat([X for X, _ in batches]), dataset[:][0])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_short_numbers_are_those_of_float32_rounded(paths, dtype):
+    for rows in (2, [0, 3]):
+        X, _ = ImageDataset(paths, LABELS, size=16, dtype=dtype)[rows]
+        assert torch.equal(X, ImageDataset(paths, LABELS, size=16)[rows][0].to(getattr(torch, dtype)))
+
+
+@pytest.mark.parametrize("cache", [None, "memory", "shared", "folder"])
+def test_a_dataset_may_be_pickled_and_finds_its_cache_again(paths, tmp_path, cache):
+    settings = {"cache": {"shared": "memory", "folder": tmp_path / "kept"}.get(cache, cache)}
+    dataset = ImageDataset(paths, LABELS, size=64, shared=cache == "shared", **settings)
+    content = pickle.dumps(dataset)
+    assert (len(content) > 5 * 64 * 64 * 3) == (cache in ("memory", "shared"))  # a file is mapped again
+    again = pickle.loads(content)
+    if cache is not None:
+        for path in paths:
+            Path(path).unlink()
+    assert all(torch.equal(a, b) for a, b in zip(again[:], dataset[:], strict=True))
 
 
 def test_what_holds_no_image_raises_with_its_name(tmp_path):

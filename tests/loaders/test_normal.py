@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tilth.loaders.normal import Lender, Normal
+from tilth.loaders.normal import Lender, Normal, written
 
 CPU = torch.device("cpu")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -40,6 +40,46 @@ def test_colors_become_the_numbers_of_the_formula_in_both_ways(channels_last, no
         assert X.dtype == torch.float32 and X.shape == (5, 3, 17, 12)
         assert X.is_contiguous(memory_format=layout)
         np.testing.assert_allclose(X.numpy(), formula(mean, std), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_short_numbers_are_those_of_float32_rounded_once(channels_last, dtype):
+    normal = Normal("imagenet", channels_last, CPU, dtype)
+    exact = Normal("imagenet", channels_last, CPU)(torch.from_numpy(PIXELS))
+    memory = Lender((5, *normal.shape(17, 12)), 2, dtype)()
+    for pixels, numbers in zip(PIXELS, written(memory), strict=True):
+        normal.look_up(pixels, numbers)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    for X in (normal.viewed(memory), normal(torch.from_numpy(PIXELS))):
+        assert X.dtype == dtype
+        assert X.is_contiguous(memory_format=layout)
+        # Half of the last place and, where float32 fell on the border, all of it.
+        torch.testing.assert_close(X, exact.to(dtype), rtol=torch.finfo(dtype).eps, atol=0)
+        assert (exact.to(dtype) == X).double().mean() > 0.999
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_one_kernel_of_cuda_makes_the_same_numbers(channels_last, dtype):
+    normal = Normal("imagenet", channels_last, CPU, dtype)
+    expected = normal(torch.from_numpy(PIXELS))
+    normal.device = torch.device("cuda")  # the same call, on the pixels where they are
+    found = normal(torch.from_numpy(PIXELS))
+    assert found.stride() == expected.stride()
+    assert torch.equal(found, expected)
+
+
+def test_numbers_are_written_into_the_very_memory_that_was_given():
+    # OpenCV makes a new array, in silence, where the one it is given is of another type or shape.
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        for channels_last in (True, False):
+            normal = Normal(None, channels_last, CPU, dtype)
+            memory = torch.full((2, *normal.shape(17, 12)), -1.0, dtype=dtype)
+            normal.look_up(PIXELS[0][:, ::-1], written(memory)[1])
+            assert (memory[0] == -1).all()
+            mirrored = torch.from_numpy(PIXELS[0][:, ::-1].copy())[None]
+            torch.testing.assert_close(normal.viewed(memory[1:]), normal(mirrored), rtol=1e-2, atol=1e-6)
 
 
 @pytest.mark.parametrize(

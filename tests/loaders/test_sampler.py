@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import groupby
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
-from tilth.errors import DataError
+from tilth.errors import DataError, TilthWarning
 from tilth.loaders import RowSampler
+from tilth.loaders.orders import Order
 from tilth.loaders.sampler import augment_seed, stream_seed
 
 counts = st.integers(0, 60)
@@ -61,56 +67,155 @@ def test_each_pass_is_a_new_epoch_and_a_set_epoch_is_next():
         sampler.set_epoch(-1)
 
 
-def test_weighted_draws_follow_the_weights_and_never_meet_a_zero():
-    weight = torch.tensor([0.0, 1.0, 0.0, 3.0, 4.0, 0.0] * 5_000)
-    sampler = RowSampler(len(weight), "weighted", weight=weight)
-    rows = torch.cat([sampler.rows(epoch) for epoch in range(4)])
-    share = torch.bincount(rows % 6, minlength=6) / len(rows)
-    assert len(rows) == 4 * len(weight)
-    # 120,000 draws: the standard error of each share is below 0.0015.
-    np.testing.assert_allclose(share, [0, 1 / 8, 0, 3 / 8, 1 / 2, 0], atol=0.006)
-    assert share[[0, 2, 5]].sum() == 0
+@given(n=counts, block_rows=st.integers(1, 70), world_size=st.integers(1, 5), drop_last=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_blocks_are_visited_one_after_the_other_and_all_rows_of_each_met(
+    n, block_rows, world_size, drop_last
+):
+    met = []
+    for rank in range(world_size):
+        sampler = RowSampler(
+            n,
+            "blocks",
+            block_rows=block_rows,
+            drop_last=drop_last,
+            pad=False,
+            rank=rank,
+            world_size=world_size,
+        )
+        rows = sampler.rows(2).tolist()
+        assert len(rows) == len(sampler)
+        met += rows
+        for start, stop in sampler.blocks(2):
+            block, rows = rows[: stop - start], rows[stop - start :]
+            assert sorted(block) == list(range(start, stop))
+            assert start // block_rows == (stop - 1) // block_rows
+        assert rows == []
+    left = n % world_size if drop_last else 0
+    assert len(set(met)) == n - left and (len(met) == n - left or n < world_size)
 
 
-def test_the_largest_draw_ends_on_the_last_row_with_weight(monkeypatch):
-    sampler = RowSampler(4, "weighted", weight=[1.0, 2.0, 0.0, 0.0])
-    monkeypatch.setattr(torch, "rand", lambda n, **_: torch.full((n,), 1.0, dtype=torch.float64))
-    assert sampler.rows(0).tolist() == [1, 1, 1, 1]
+def test_blocks_come_in_every_order_and_so_do_their_rows():
+    sampler = RowSampler(5, "blocks", block_rows=2)
+    found = Counter(tuple(sampler.rows(epoch).tolist()) for epoch in range(4_800))
+    assert len(found) == 6 * 2 * 2  # orders of the three blocks, of two of which there are two orders
+    assert chisquare(list(found.values())).pvalue > 1e-4
 
 
-def test_balanced_draws_make_classes_equal_and_rows_equal_within_them():
-    labels = torch.tensor([7] * 9_000 + [2] * 900 + [5] * 100)[
-        torch.randperm(10_000, generator=torch.Generator().manual_seed(0))
+def test_parts_of_equal_blocks_are_permuted_differently_in_every_process():
+    shares = [
+        RowSampler(4_000, "blocks", block_rows=2_000, rank=rank, world_size=2).rows(0) % 2_000
+        for rank in range(2)
     ]
-    sampler = RowSampler(len(labels), "balanced", labels=labels)
-    rows = torch.cat([sampler.rows(epoch) for epoch in range(9)])
-    drawn = labels[rows]
-    for label in (2, 5, 7):
-        # 90,000 draws: standard error 0.0016.
-        assert abs((drawn == label).float().mean() - 1 / 3) < 0.008
-    rare = torch.bincount(rows[drawn == 5], minlength=len(labels))[labels == 5]
-    assert rare.min() > 0.75 * rare.float().mean() and rare.max() < 1.25 * rare.float().mean()
+    assert not torch.equal(*shares)
 
 
-def test_the_largest_balanced_draw_ends_on_the_last_row_of_the_last_class(monkeypatch):
-    sampler = RowSampler(4, "balanced", labels=torch.tensor([1, 0, 1, 0]))
-    almost = float(np.nextafter(1.0, 0.0))
-    monkeypatch.setattr(torch, "rand", lambda n, **_: torch.full((n,), almost, dtype=torch.float64))
-    assert sampler.rows(0).tolist() == [2, 2, 2, 2]
+def test_rows_in_order_are_blocks_in_order_and_other_orders_have_none():
+    assert RowSampler(10, "sequential", block_rows=4).blocks(3) == [(0, 4), (4, 8), (8, 10)]
+    second = RowSampler(10, "sequential", block_rows=4, rank=1, world_size=2)
+    assert second.blocks(0) == [(5, 8), (8, 10)] and second.rows(0).tolist() == list(range(5, 10))
+    for order in ("shuffle", "grouped"):
+        with pytest.raises(ValueError, match=f"'{order}' is not one by blocks"):
+            RowSampler(4, order, groups=[1, 1, 2, 2]).blocks(0)
 
 
-@pytest.mark.parametrize("order", ["weighted", "balanced"])
+@given(
+    n=counts,
+    world_size=st.integers(1, 6),
+    order=st.sampled_from(["shuffle", "sequential", "blocks", "grouped"]),
+    epoch=st.integers(0, 3),
+)
+@settings(max_examples=200, deadline=None)
+def test_without_padding_every_row_comes_once_over_all_processes(n, world_size, order, epoch):
+    met = [
+        row
+        for rank in range(world_size)
+        for row in RowSampler(
+            n,
+            order,
+            groups=np.arange(n) % 7,
+            block_rows=4,
+            pad=False,
+            rank=rank,
+            world_size=world_size,
+        ).rows(epoch)
+    ]
+    rows = [int(row) for row in met]
+    assert set(rows) == set(range(n)) and (len(rows) == n or n < world_size)
+
+
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=12), world_size=st.integers(1, 5))
+@settings(max_examples=100, deadline=None)
+def test_processes_divide_at_most_one_group_at_each_border(sizes, world_size):
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    n, owners = len(groups), {}
+    for rank in range(world_size):
+        sampler = RowSampler(n, "grouped", groups=groups, pad=False, rank=rank, world_size=world_size)
+        rows = sampler.rows(1).tolist()
+        met = [group for group, _ in groupby(groups[rows].tolist())]
+        assert len(set(met)) == len(met)
+        for group in met:
+            owners.setdefault(group, []).append(rank)
+    if n >= world_size:
+        assert sum(len(ranks) - 1 for ranks in owners.values()) <= world_size - 1
+
+
+def test_an_order_tells_of_its_groups_and_whether_rows_come_again():
+    told = {}
+    for order in get_args(Order):
+        sampler = RowSampler(4, order, weight=[1] * 4, labels=torch.arange(4), groups=["a", "a", None, None])
+        told[order] = (sampler.n_groups, sampler.with_replacement)
+    assert told == {
+        "shuffle": (None, False),
+        "sequential": (None, False),
+        "blocks": (None, False),
+        "weighted": (None, True),
+        "balanced": (None, True),
+        "grouped": (3, False),
+        "balanced_groups": (3, True),
+    }
+
+
+@pytest.mark.parametrize("order", get_args(Order))
+def test_an_order_repeats_by_seed_and_epoch_and_leaves_the_global_generators_alone(order):
+    def drawn(epoch, seed=4):
+        given = {"weight": torch.arange(1, 51), "labels": torch.arange(50) % 5, "groups": np.arange(50) % 5}
+        return RowSampler(50, order, block_rows=7, random_state=seed, **given).rows(epoch).tolist()
+
+    before = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
+    first = drawn(3)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert str(np.random.get_state()) == before[1]  # noqa: NPY002
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        assert drawn(3) == first
+    others = [drawn(4), drawn(3, seed=5)]
+    assert (first in others) == (order == "sequential")
+
+
+@pytest.mark.parametrize("order", ["weighted", "balanced", "balanced_groups"])
 def test_draws_with_replacement_are_shared_among_processes_too(order):
-    settings = {"weight": torch.rand(11)} if order == "weighted" else {"labels": torch.arange(11) % 3}
+    settings = {"weight": torch.arange(11), "labels": torch.arange(11) % 3, "groups": list("abcabcabcab")}
     whole = RowSampler(11, order, **settings).rows(4)
     shares = [RowSampler(11, order, rank=r, world_size=2, **settings).rows(4) for r in range(2)]
     assert torch.stack(shares, 1).flatten()[:11].tolist() == whole.tolist()
 
 
-@pytest.mark.parametrize("order", ["shuffle", "sequential", "weighted", "balanced"])
-def test_no_rows_give_no_rows(order):
-    sampler = RowSampler(0, order, weight=[], labels=torch.tensor([], dtype=torch.int64))
+@pytest.mark.parametrize("world_size", [1, 3])
+@pytest.mark.parametrize("order", get_args(Order))
+def test_no_rows_give_no_rows(order, world_size):
+    labels = torch.tensor([], dtype=torch.int64)
+    sampler = RowSampler(0, order, weight=[], labels=labels, groups=[], rank=0, world_size=world_size)
     assert len(sampler) == 0 and list(sampler) == []
+
+
+def test_an_iterator_that_is_thrown_away_is_no_pass():
+    sampler = RowSampler(20)
+    iter(sampler)
+    assert list(sampler) == sampler.rows(0).tolist()
+    passing = iter(sampler)
+    sampler.set_epoch(7)
+    assert list(passing) == sampler.rows(7).tolist()
 
 
 def test_draws_without_what_they_need_are_refused():
@@ -130,6 +235,9 @@ def test_draws_without_what_they_need_are_refused():
     "wrong",
     [
         {"order": "random"},
+        {"block_rows": 0},
+        {"block_rows": 2.0},
+        {"block_rows": True},
         {"random_state": -1},
         {"random_state": 1.5},
         {"rank": 2, "world_size": 2},
@@ -139,6 +247,11 @@ def test_draws_without_what_they_need_are_refused():
 def test_parameters_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError):
         RowSampler(3, **wrong)
+
+
+def test_a_misspelled_order_is_told_the_nearest_one():
+    with pytest.raises(ValueError, match="did you mean 'blocks'"):
+        RowSampler(3, "block")
 
 
 def test_a_fresh_seed_serves_one_process_only():
@@ -157,6 +270,16 @@ def test_rank_and_world_size_come_from_torch_distributed(tmp_path):
         assert (given.rank, given.world_size) == (1, 2)
     finally:
         torch.distributed.destroy_process_group()
+
+
+def test_a_launched_process_without_its_group_is_told_that_it_sees_all_rows(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.warns(TilthWarning, match="WORLD_SIZE=2 is set, but torch.distributed is not initialized"):
+        assert len(RowSampler(10)) == 10
+    assert len(RowSampler(10, rank=0, world_size=1)) == 10  # asked for: no warning, which is an error here
+    assert len(RowSampler(10, rank=1, world_size=2)) == 5
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert len(RowSampler(10)) == 10
 
 
 def test_streams_for_orders_and_augmentations_do_not_share_seeds():

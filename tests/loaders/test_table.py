@@ -116,7 +116,17 @@ def test_a_batch_changed_in_place_does_not_change_the_table(shuffle):
 
 
 @pytest.mark.parametrize("block", [1, 2 * 12 * 10, 3 * 20 * 10 + 7, 2**20])
-@pytest.mark.parametrize("settings", [{}, {"shuffle": False}, {"drop_last": True}, {"augment": noise}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"shuffle": False},
+        {"drop_last": True},
+        {"augment": noise},
+        {"sampler": "blocks", "block_rows": 17},
+        {"rank": 1, "world_size": 2, "shuffle": False},
+    ],
+)
 def test_the_size_of_blocks_changes_no_batch(monkeypatch, block, settings):
     expected = [stream(batches) for batches in [loader(**settings)] for _ in range(2)]
     monkeypatch.setattr("tilth.loaders.table.BLOCK_BYTES", block)
@@ -148,7 +158,17 @@ def test_the_global_generators_are_neither_read_nor_moved():
 
 
 @pytest.mark.parametrize("stop", [0, 1, 4, 10, 11])
-@pytest.mark.parametrize("settings", [{}, {"augment": Jitter()}, {"shuffle": False}, {"sampler": "balanced"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"augment": Jitter()},
+        {"shuffle": False},
+        {"sampler": "balanced"},
+        {"sampler": "blocks", "block_rows": 16},
+        {"codes": [1]},
+    ],
+)
 def test_a_state_saved_in_mid_epoch_resumes_with_the_same_batches(stop, settings):
     batches = loader(**settings)
     stream(batches)
@@ -203,17 +223,30 @@ def test_the_state_of_another_loader_is_refused_and_says_why():
         loader().load_state_dict({k: v for k, v in state.items() if k != "epoch"})
 
 
+@pytest.mark.parametrize("sampler", ["shuffle", "sequential", "blocks", "grouped"])
 @pytest.mark.parametrize("drop_last", [True, False])
 @pytest.mark.parametrize("world_size", [1, 2, 3])
-def test_processes_take_as_many_batches_each_and_cover_the_rows(world_size, drop_last):
-    shares = [loader(rank=r, world_size=world_size, drop_last=drop_last) for r in range(world_size)]
-    met = [[row for _, labels in stream(share) for row in labels] for share in shares]
-    assert len({len(share) for share in shares}) == len({len(rows) for rows in met}) == 1
-    rows = [row for share in met for row in share]
+def test_processes_take_as_many_batches_each_and_cover_the_rows(world_size, drop_last, sampler):
+    chosen = {"sampler": sampler, "drop_last": drop_last, "block_rows": 13, "groups": y // 9}
+    shares = [loader(rank=r, world_size=world_size, **chosen) for r in range(world_size)]
+    met = [[labels for _, labels in stream(share)] for share in shares]
+    assert {len(share) for share in shares} == {len(batches) for batches in met} == {len(met[0])}
+    rows = [row for share in met for batch in share for row in batch]
     if drop_last:
+        assert {len(batch) for share in met for batch in share} == {10}
         assert len(set(rows)) == len(rows) == len(shares[0]) * 10 * world_size
     else:
-        assert set(rows) == set(range(ROWS)) and len(rows) - ROWS < world_size
+        assert sorted(rows) == list(range(ROWS))
+
+
+@pytest.mark.parametrize("rows", [ROWS, 2])
+@pytest.mark.parametrize("sampler", ["sequential", "blocks"])
+def test_shares_that_begin_the_order_anew_hold_the_rows_of_their_sampler(rows, sampler):
+    chosen = {"batch_size": 1, "sampler": sampler, "block_rows": 9, "device": "cpu"}
+    for rank in range(4):
+        share = TableLoader(X[:rows], y[:rows], rank=rank, world_size=4, **chosen)
+        met = [int(label) for _, label in share]
+        assert met == share.sampler.rows(0).tolist() and len(met) == -(-rows // 4)
 
 
 def test_processes_augment_with_noise_of_their_own_and_may_share_one_state():
@@ -289,6 +322,78 @@ def test_a_frame_with_string_labels_trains_a_plain_torch_model():
     assert hits.float().mean() > 0.97
 
 
+@pytest.fixture
+def pinned(monkeypatch):
+    """The path of a pinned table, with the CPU in the place of the GPU."""
+    copies = []
+
+    def pin(tensor):
+        copies.append(tensor.clone())
+        return copies[-1]
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    monkeypatch.setattr("tilth.loaders.table.resting_place", lambda *args: "pinned")
+    return copies
+
+
+@pytest.mark.parametrize("sampler", ["blocks", "sequential"])
+@pytest.mark.parametrize("block_rows", [7, 10, 30, 64, 200])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"drop_last": True},
+        {"augment": noise},
+        {"rank": 0, "world_size": 3},
+        {"rank": 2, "world_size": 3},
+        {"codes": [0, 2]},
+        {"batch_size": 45},
+    ],
+)
+def test_a_pinned_table_gives_the_same_batches(pinned, monkeypatch, sampler, block_rows, settings):
+    settings = {"sampler": sampler, "block_rows": block_rows, **settings}
+    there = loader(**settings)
+    monkeypatch.setattr("tilth.loaders.table.resting_place", lambda *args: "device")
+    here = loader(**settings)
+    assert (there.place, here.place) == ("pinned", "device")
+    assert len(pinned) == len(there.dataset.tensors)
+    for _ in range(2):
+        assert stream(there) == stream(here)
+    left = iter(here)
+    next(left)
+    there.load_state_dict(here.state_dict())
+    assert stream(there) == stream(left)
+
+
+def test_blocks_come_one_after_the_other_and_are_shuffled_inside():
+    batches = loader(sampler="blocks", block_rows=20, batch_size=20)
+    epochs = [[labels for _, labels in batches] for _ in range(2)]
+    for epoch in epochs:
+        met = torch.cat(epoch)
+        assert sorted(met.tolist()) == list(range(ROWS))
+        runs = torch.unique_consecutive(met // 20)
+        assert len(runs) == 6 and runs.tolist() != sorted(runs.tolist())
+    assert not torch.equal(torch.cat(epochs[0]), torch.cat(epochs[1]))
+
+
+def test_the_rows_of_a_group_come_together_and_groups_are_not_in_the_batch():
+    groups = np.array(["ann", "bob", "cid"])[np.arange(ROWS) % 3]
+    batches = list(loader(sampler="grouped", groups=groups))
+    assert {len(batch) for batch in batches} == {2}
+    assert len(torch.unique_consecutive(torch.cat([labels for _, labels in batches]) % 3)) == 3
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_short_numbers_are_as_torch_rounds_them_and_targets_stay_as_they_are(dtype):
+    numbers = np.random.default_rng(0).normal(size=(ROWS, 3))
+    target, weight = np.linspace(0, 1, ROWS), np.ones(ROWS)
+    batches = TableLoader(numbers, target, weight=weight, dtype=dtype, shuffle=False, device="cpu")
+    ((features, *beside),) = list(batches)
+    expected = torch.from_numpy(numbers).float().to(getattr(torch, dtype))
+    assert torch.equal(features, expected) and features.dtype == expected.dtype
+    assert [part.dtype for part in beside] == [torch.float32, torch.float32]
+
+
 def test_the_attributes_that_training_frameworks_look_at_are_there():
     batches = loader(drop_last=True)
     assert (batches.batch_size, batches.drop_last, batches.num_workers, batches.pin_memory) == (
@@ -330,6 +435,10 @@ def test_inputs_stay_as_they_are():
         {"augment": 3},
         {"sampler": "groups"},
         {"sampler": "weighted", "shuffle": False},
+        {"dtype": "float8"},
+        {"codes": "city"},
+        {"place": "pinned", "sampler": "blocks"},
+        {"block_rows": 0},
     ],
 )
 def test_parameters_out_of_range_are_refused(wrong):

@@ -170,3 +170,16 @@ def test_the_loader_section_says_how_images_come(folder: Path) -> None:
 def test_words_of_the_section_are_checked(told: str, words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         tilth.Recipe.from_text(f"stages: []\nloader: {{{told}}}")
+
+
+def test_a_recipe_may_ask_for_worker_processes_which_change_nothing(folder: Path) -> None:
+    text = (
+        "data: {path: photos}\nstages: [scale.channels, augment.images]\nloader: {size: 16, batch_size: 4, "
+    )
+    told = text + "workers: 1, dtype: float16, sampler: blocks, block_rows: 5, device: cpu}"
+    result = run(tilth.Recipe.from_text(told), base=folder)
+    with_processes = result.loader()
+    assert with_processes.num_workers == 1 and with_processes.sampler.order == "blocks"
+    X, labels = seen(with_processes)
+    threads, same = seen(result.loader(workers=0))
+    assert X.dtype == torch.float16 and torch.equal(X, threads) and labels == same

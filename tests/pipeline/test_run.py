@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import runpy
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import tilth
 from tilth.errors import DataError, RecipeError
-from tilth.pipeline import run, split
+from tilth.loaders import StreamLoader
+from tilth.pipeline import prepare, run, split
 
 RECIPE = """
 data: {path: people.csv, target: class, split: {test: 0.25}}
@@ -153,3 +156,38 @@ def test_the_loader_section_says_how_batches_come(folder: Path) -> None:
     sizes = {len(batch[0]) for batch in result.loader()}
     assert sizes == {32}
     assert next(iter(result.loader(batch_size=16)))[0].shape[0] == 16
+
+
+def test_the_loader_section_says_which_columns_are_codes_and_in_what_order_rows_come(folder: Path) -> None:
+    stages = RECIPE.replace("  - encode.category\n", "")
+    told = "{codes: [city], dtype: float16, sampler: blocks, block_rows: 50, device: cpu}"
+    loader = run(tilth.Recipe.from_text(f"{stages}loader: {told}\n"), base=folder).loader()
+    X, codes, _ = next(iter(loader))
+    assert (X.dtype, codes.shape[1], loader.sampler.order) == (torch.float16, 1, "blocks")
+    assert loader.codes_["city"].tolist() == ["Lima", "Oslo", "Rome"]
+
+
+def test_a_stream_feeds_the_file_that_a_run_wrote(folder: Path) -> None:
+    told = "loader: {stream: true, batch_size: 32, slice_rows: 10, buffer_rows: 40, device: cpu}\n"
+    stages = RECIPE.replace("  - balance.over\n", "  - balance.weight\n  - augment.jitter: {share: 0.1}\n")
+    result = run(tilth.Recipe.from_text(stages + told), base=folder)
+    loader = result.loader(sampler="sequential")
+    assert isinstance(loader, StreamLoader) and result.loader().sampler.shuffle
+    X, y, weight = (torch.cat(part).numpy() for part in zip(*loader, strict=True))
+    plain = result.after.X().to_numpy()
+    assert X.shape == plain.shape and 0 < np.abs(X - plain).max() < 2  # as prepared, then jittered
+    assert loader.classes_[y].tolist() == result.after.y.to_list()
+    np.testing.assert_allclose(weight, result.after.role("weight").to_numpy(), rtol=1e-6)
+    (folder / "script.py").write_text(tilth.Recipe.from_text(stages + told).to_python())
+    names = runpy.run_path(str(folder / "script.py"), run_name="__main__")
+    assert isinstance(names["loader"], StreamLoader) and len(names["loader"].dataset) == len(X)
+
+
+def test_a_stream_needs_the_file(folder: Path) -> None:
+    recipe = tilth.Recipe.from_text(RECIPE + "loader: {stream: true}\n")
+    with pytest.raises(DataError, match="and none was written"):
+        prepare(recipe, base=folder).loader()
+    assert len(prepare(recipe, base=folder).loader(stream=False).dataset) > 0
+    as_csv = tilth.Recipe.from_text(RECIPE.replace("parquet", "csv"))
+    with pytest.raises(DataError, match="and none was written"):
+        run(as_csv, base=folder).loader(stream=True)

@@ -285,16 +285,64 @@ def test_no_module_is_imported_for_a_key_that_is_not_listed():
 
 
 def test_the_loader_section_has_the_loaders_parameters_and_defaults():
-    from tilth.loaders import ImageLoader, TableLoader
+    from tilth.loaders import ImageLoader, StreamLoader, TableLoader
 
-    # Of what both have, the section tells the table's defaults; it says itself where they differ.
-    parameters = {**inspect.signature(ImageLoader).parameters, **inspect.signature(TableLoader).parameters}
-    only_python = {"features", "target", "weight", "augment", "rank", "world_size", "classes"}
-    only_python |= {"paths", "ids", "progress"}
-    assert set(Loader.model_fields) == set(parameters) - only_python
+    # Of what several have, the section tells the table's defaults; it says itself where they differ.
+    parameters = {}
+    for kind in (ImageLoader, StreamLoader, TableLoader):
+        parameters |= inspect.signature(kind).parameters
+    only_python = {"features", "target", "weight", "groups", "augment", "rank", "world_size", "classes"}
+    only_python |= {"paths", "ids", "progress", "source", "columns", "change", "row_index"}
+    assert set(Loader.model_fields) - {"stream"} == set(parameters) - only_python
     for name, field in Loader.model_fields.items():
+        if name == "stream":
+            continue
         default = parameters[name].default
         assert field.default == (list(default) if isinstance(default, tuple) else default)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("codes: [city], size: 32", "'codes' is said of tables and 'size' of images"),
+        ("place: host, workers: 2", "'place' is said of tables and 'workers' of images"),
+        ("multiprocessing_context: spawn", "goes with 'workers: 2'"),
+        ("shuffle: false, sampler: blocks", "'shuffle: false' contradicts 'sampler: blocks'"),
+        ("shuffle: true, sampler: sequential", "'shuffle: true' contradicts 'sampler: sequential'"),
+        ("block_rows: 100", "'block_rows' goes with 'sampler: blocks'"),
+        ("buffer_rows: 100", "'buffer_rows' goes with 'stream: true'"),
+        ("stream: false, slice_rows: 100", "'slice_rows' goes with 'stream: true'"),
+        ("stream: true, place: pinned", "'place' says where a whole table rests"),
+        ("stream: true, sampler: grouped", "'sampler: grouped' needs all rows at hand"),
+        ("place: pinned, sampler: balanced", "'place: pinned' sends a table block by block"),
+        ("sampler: balanced_group", "did you mean 'balanced_groups'"),
+        ("place: pined", "did you mean 'pinned'"),
+        ("dtype: half", r"loader\.dtype"),
+        ("codes: city", r"loader\.codes"),
+        ("stream: true}\noutput: {format: csv", "'output: {format: parquet}'"),
+    ],
+)
+def test_options_of_a_loader_that_contradict_each_other_are_refused(told, words):
+    with pytest.raises(RecipeError, match=words):
+        Recipe.from_text(f"stages: []\nloader: {{{told}}}")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "codes: [city, size], dtype: bfloat16, place: pinned, sampler: blocks, block_rows: 100",
+        "codes: {city: [Rome, Oslo], floor: [1, 2], lift: [false, true]}, sampler: balanced_groups",
+        "shuffle: false, place: pinned, dtype: float16",
+        "shuffle: false, sampler: sequential, stream: true, buffer_rows: 1000, slice_rows: 10, codes: [city]",
+        "workers: 2, multiprocessing_context: spawn, dtype: float16, sampler: grouped, size: [8, 4]",
+    ],
+)
+def test_options_of_a_loader_survive_text_and_python(told):
+    recipe = Recipe.from_text(f"data: {{path: a.csv}}\nstages: []\nloader: {{{told}}}")
+    assert Recipe.from_text(recipe.to_yaml()) == recipe
+    names = {"__name__": "script", "__file__": "script.py"}
+    exec(recipe.to_python(), names)
+    assert names["recipe"] == recipe and names["recipe"].loader == recipe.loader
 
 
 def test_the_bench_section_has_the_parameters_and_defaults_of_compare():

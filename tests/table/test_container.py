@@ -248,6 +248,8 @@ class TestColumns:
             pd.DataFrame({"y": [1, 2, 3]}),
             pd.Series([1, 2, 3], dtype="Int64"),
             pl.Series([1, 2, 3]),
+            pd.array([1, 2, 3], dtype="Int64"),
+            pa.array([1, 2, 3]),
             pa.chunked_array([[1, 2], [3]]),
         ],
         ids=lambda v: f"{type(v).__module__}.{type(v).__name__}",
@@ -264,8 +266,9 @@ class TestColumns:
             enter_column(np.ones((2, 2)), "weight")
 
     def test_categories_stay_categories(self):
-        column = enter_column(pd.Series(pd.Categorical(["a", "b"], categories=["b", "a"])), "target")
-        assert column.to_list() == ["a", "b"]
+        bare = pd.Categorical(["a", "b"], categories=["b", "a"])
+        for values in (bare, pd.Series(bare)):
+            assert enter_column(values, "target").to_list() == ["a", "b"]
 
 
 def test_a_free_name_repeats_no_other():

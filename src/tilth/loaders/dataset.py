@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tilth.errors import DataError
-from tilth.loaders.tensors import feature_tensor, target_tensor, weight_tensor
+from tilth.loaders.codes import Asked, feature_tensors
+from tilth.loaders.tensors import Floating, target_tensor, weight_tensor
 
 
 class TableDataset(Dataset):
@@ -31,7 +33,7 @@ class TableDataset(Dataset):
     ----------
     features : tensor, array or frame, shape (n_rows, ...)
         A tensor keeps its type (float32, uint8, int64 ...) and memory. Arrays, Polars, pandas and
-        pyarrow frames become one contiguous float32 block: integers above 2**24 are rounded, missing
+        pyarrow frames become one contiguous block of `dtype`: integers above 2**24 are rounded, missing
         values become NaN, and NaN and infinities are handed on as they are.
     target : tensor, array, series or list, shape (n_rows,), default None
         Floats become float32 (floats of shape (n_rows, k) too: soft labels, several outputs). Integers in
@@ -39,6 +41,18 @@ class TableDataset(Dataset):
         them, is encoded as int64 codes. None for unlabeled data.
     weight : array-like, shape (n_rows,), default None
         Finite and not negative; float32. Needs a target.
+    codes : list of names or mapping of name to sequence, default None
+        Columns that become whole numbers to look up in ``torch.nn.Embedding``, and leave the block: of texts,
+        categories, booleans or whole numbers, also as floats. Code 0 is what is missing or not among the
+        categories; the categories, from 1 on, are all that occur in the column, sorted, or those that a
+        mapping gives, in its order. Categories of pandas that are numbers count as texts. Columns of tensors,
+        arrays and lists are named by their number, from 0. Pass the `codes_` of the training data for
+        validation data.
+    dtype : {"float32", "float16", "bfloat16"}, default "float32"
+        The type of the block that is made of an array or a frame: the short ones take half the memory and
+        hold 3 (float16, up to 65504) or 2 (bfloat16) decimal digits. A tensor of floating-point numbers
+        becomes float16 or bfloat16 too; any other tensor, and any with "float32", stays as it is. Target and
+        weight are float32 in any case.
     classes : sequence, default None
         The labels in the order of their codes. Default: the sorted labels. Pass the `classes_` of the
         training data for validation data, so that codes agree even where a class is absent.
@@ -46,15 +60,23 @@ class TableDataset(Dataset):
     Attributes
     ----------
     tensors : tuple of Tensor
-        ``(X,)``, ``(X, y)`` or ``(X, y, weight)``.
+        ``(X,)``, ``(X, y)`` or ``(X, y, weight)``; with `codes`, ``(X, codes)``, ``(X, codes, y)`` ...
+        Codes are int64 of shape (n_rows, number of coded columns). X has no columns if all are coded.
     classes_ : ndarray or None
         ``classes_[code]`` is the label; None where the target holds floats or codes.
+    codes_ : dict of name to ndarray
+        ``codes_[name][code - 1]`` is the category of a column; in the order of the columns of codes.
+    cardinalities_ : list of int
+        How many codes each column has, 0 among them: the first argument of ``torch.nn.Embedding``.
 
     Raises
     ------
     DataError
-        If columns do not hold numbers, lengths differ, labels are missing or not among `classes`, or
-        the target or a weight is not finite.
+        If columns do not hold numbers, lengths differ, labels are missing or not among `classes`, the
+        target or a weight is not finite, a number is too large for `dtype`, or a column to code is not there
+        or holds what cannot be coded.
+    InvalidParameterError
+        If `dtype` is not known, or a column is named twice in `codes`.
 
     Examples
     --------
@@ -62,6 +84,15 @@ class TableDataset(Dataset):
     >>> dataset[[2, 1]]
     (tensor([[4., 5.],
             [2., 3.]]), tensor([0, 1]))
+    >>> import polars as pl
+    >>> frame = {"age": [30, 40, 50], "city": ["Oslo", None, "Rome"]}
+    >>> cities = TableDataset(pl.DataFrame(frame), codes=["city"])
+    >>> cities[:], cities.cardinalities_
+    ((tensor([[30.],
+            [40.],
+            [50.]]), tensor([[1],
+            [0],
+            [2]])), [3])
     """
 
     def __init__(
@@ -70,11 +101,16 @@ class TableDataset(Dataset):
         target: Any = None,
         *,
         weight: Any = None,
+        codes: Asked = None,
+        dtype: Floating = "float32",
         classes: Sequence[Any] | None = None,
     ) -> None:
-        block = feature_tensor(features)
+        block, coded, coding = feature_tensors(features, codes, dtype)
         beside, self.classes_ = companions(len(block), target, weight, classes, "features hold {} rows")
-        self.tensors = (block, *beside)
+        parts = (block, *beside) if coded is None else (block, coded, *beside)
+        self.tensors = tuple([part.to(block.device) for part in parts])
+        self.codes_: dict[Hashable, np.ndarray] = {} if coding is None else coding.categories
+        self.cardinalities_: list[int] = [] if coding is None else coding.cardinalities
 
     def __len__(self) -> int:
         return len(self.tensors[0])
@@ -96,9 +132,15 @@ class TableDataset(Dataset):
 
     def to(self, device: torch.device) -> TableDataset:
         """Return the same rows with their tensors on the device; nothing is copied if they are there."""
-        moved = TableDataset.__new__(TableDataset)
-        moved.classes_ = self.classes_
-        moved.tensors = tuple([tensor.to(device) for tensor in self.tensors])
+        return self._with(lambda tensor: tensor.to(device))
+
+    def pin_memory(self) -> TableDataset:
+        """Return the same rows in page-locked memory, which CUDA copies from several times as fast."""
+        return self._with(lambda tensor: tensor.cpu().pin_memory())
+
+    def _with(self, move: Callable[[Tensor], Tensor]) -> TableDataset:
+        moved = copy(self)
+        moved.tensors = tuple([move(tensor) for tensor in self.tensors])
         return moved
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,6 +16,12 @@ from tilth.errors import TilthError
 from tilth.loaders.parameters import invalid
 
 Batch = tuple[Tensor, ...]
+
+# Where the system tells of its memory.
+SYSTEM = Path("/")
+
+# So many batches may have been handed out whose copies are unfinished.
+BEHIND = 4
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
@@ -81,20 +91,71 @@ def _how_many(kind: str) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return the bytes that are free on a GPU; 0 where the device cannot tell."""
+    """Return the bytes that are free on a GPU; 0 where the device cannot tell.
+
+    On CUDA, what torch holds but does not use counts as free: the next tensor takes it.
+    """
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + idle
     if device.type == "mps" and hasattr(torch.mps, "recommended_max_memory"):
         return max(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory(), 0)
     return 0
 
 
+def free_host_bytes() -> int:
+    """Return the bytes of memory that this process may still take; 0 where the system does not tell.
+
+    On Linux that is what the kernel calls available, within the limits of the control groups that the
+    process is in, which is how containers are limited; elsewhere half of the machine's memory.
+    """
+    available = re.search(r"^MemAvailable:\s+(\d+) kB", _text(SYSTEM / "proc/meminfo"), re.MULTILINE)
+    if available:
+        return max(min([int(available[1]) * 1024, *_left_in_groups()]), 0)
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def _left_in_groups() -> Iterator[int]:
+    """Yield what is left of the memory of each control group that limits it, of either version."""
+    for line in _text(SYSTEM / "proc/self/cgroup").splitlines():
+        _, kinds, place = line.split(":", 2)
+        if kinds and "memory" not in kinds.split(","):
+            continue
+        home = SYSTEM / "sys/fs/cgroup" / ("memory" if kinds else "")
+        names = ("limit_in_bytes", "usage_in_bytes") if kinds else ("max", "current")
+        # Pages of files that were not used lately are given up when memory is wanted.
+        idle = re.compile(rf"^{'total_' if kinds else ''}inactive_file (\d+)", re.MULTILINE)
+        group = home / place.lstrip("/")
+        # A container may see itself at the top, and none of the folders on the way to its own.
+        for folder in [each for each in [group, *group.parents] if each.is_relative_to(home)]:
+            limit, taken = (_text(folder / f"memory.{name}").strip() for name in names)
+            if limit.isdigit() and taken.isdigit():
+                found = idle.search(_text(folder / "memory.stat"))
+                yield int(limit) - int(taken) + (int(found[1]) if found else 0)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
 class DeviceFeed:
     """Bring batches to the device ahead of their use.
 
-    On CUDA each batch is put into pinned memory and copied on a stream of its own, `ahead` batches
-    before the model asks for it, so that copies run while the model computes. On other devices each
-    batch is moved when it is asked for; on the CPU the batches pass through untouched, at no cost.
+    On CUDA each batch is copied from pinned memory on a stream of its own, `ahead` batches before the model
+    asks for it, so that copies run while the model computes: tensors that are pinned already, and parts of
+    them, as they are, others by way of pinned memory. Nothing waits for the model's work; only where copies
+    are slower than everything else does the loop wait until an earlier one is done, so that no more than
+    ``ahead + 5`` batches are on their way to a loop that does nothing with them. An error in making a batch
+    is raised when it is made, up to `ahead` batches before its turn.
+
+    On other devices each batch is moved when it is asked for; on the CPU the batches pass through untouched,
+    at no cost.
 
     Parameters
     ----------
@@ -130,14 +191,15 @@ class DeviceFeed:
         return (tuple([part.to(self.device) for part in batch]) for batch in batches)
 
     def _streamed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        stream = torch.cuda.Stream(self.device)
+        stream = _side_stream(self.device)
         under_way: deque[tuple[Batch, torch.cuda.Event]] = deque()
+        handed: deque[torch.cuda.Event] = deque()
         for batch in batches:
             under_way.append(self._send(batch, stream))
             if len(under_way) > self.ahead:
-                yield self._receive(*under_way.popleft())
+                yield self._receive(*under_way.popleft(), handed)
         while under_way:
-            yield self._receive(*under_way.popleft())
+            yield self._receive(*under_way.popleft(), handed)
 
     def _send(self, batch: Batch, stream: torch.cuda.Stream) -> tuple[Batch, torch.cuda.Event]:
         # torch's pinned allocator hands a block out again only after the copies from it are done,
@@ -145,11 +207,22 @@ class DeviceFeed:
         pinned = [part.pin_memory() if part.device.type == "cpu" else part for part in batch]
         with torch.cuda.stream(stream):
             sent = tuple([part.to(self.device, non_blocking=True) for part in pinned])
-            return sent, stream.record_event()
+            # Who waits for it sleeps: the core is wanted by the threads that make the next batches.
+            return sent, stream.record_event(torch.cuda.Event(blocking=True))
 
-    def _receive(self, sent: Batch, arrived: torch.cuda.Event) -> Batch:
+    def _receive(self, sent: Batch, arrived: torch.cuda.Event, handed: deque[torch.cuda.Event]) -> Batch:
         now = torch.cuda.current_stream(self.device)
         now.wait_event(arrived)
         for part in sent:
             part.record_stream(now)  # its memory belongs to the side stream until the model is done with it
+        handed.append(arrived)
+        if len(handed) > BEHIND:
+            # A loop ahead of the copies would queue all of them, each with memory of its own on the device.
+            handed.popleft().synchronize()
         return sent
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the stream for copies to a device: always the same, since memory stays with its stream."""
+    return torch.cuda.Stream(device)

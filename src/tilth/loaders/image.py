@@ -1,50 +1,49 @@
-"""Feed images to a PyTorch training loop: decoded in threads, eight bits a color until on the device."""
+"""Feed images to a PyTorch training loop: decoded beside it, and eight bits a color until on the device."""
 
 from __future__ import annotations
 
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from tilth.errors import DataError, ImageError, StageError, TilthWarning
+from tilth.errors import DataError, ImageError, TilthWarning
 from tilth.images.each import cores
 from tilth.images.opening import MAX_PIXELS
+from tilth.loaders.decoding import DRAWS, Asked, Decoder, Made, Threads, UnderWay, copied
 from tilth.loaders.device import Batch, DeviceFeed
 from tilth.loaders.image_dataset import Fitting, ImageDataset
-from tilth.loaders.normal import Lender, Normal, Normalize
+from tilth.loaders.normal import Lender, Normal, Normalize, written
+from tilth.loaders.orders import Order
 from tilth.loaders.parameters import invalid
 from tilth.loaders.passes import Passes, batch_augmentations, named_order, several
-from tilth.loaders.sampler import Order, pixel_seeds
+from tilth.loaders.sampler import BLOCK_ROWS, pixel_seeds
+from tilth.loaders.tensors import Floating
+from tilth.loaders.workers import StartMethod, Workers, checked_workers
 from tilth.statistics import hash_rows, uniform
 
 # Batches that are decoded while one is in use; more, where they are so small that threads would wait.
 AHEAD = 2
 
-# Images handed to a thread at once: handing over costs some hundredths of decoding one.
-TOGETHER = 8
-
 
 class ImageLoader(Passes):
     """Iterate over images in batches, on the device, in a new order each epoch.
 
-    Threads decode the images of the next batches while the model works: JPEG at the least scale that
-    is large enough, every image straight to its size. Colors stay eight bits wide until they are on the
-    device, where one step makes numbers of them; on the CPU the threads do that too. Every batch is
-    ``(X,)``, ``(X, y)`` or ``(X, y, weight)``, X float32 of shape (n, 3, height, width), and the caller's to
-    keep and to change.
+    Threads, or worker processes, decode the images of the next batches while the model works: JPEG at the
+    least scale that is large enough, every image straight to its size. Colors stay eight bits wide until
+    they are on the device, where one step makes numbers of them; on the CPU the threads do that too. Every
+    batch is ``(X,)``, ``(X, y)`` or ``(X, y, weight)``, X of shape (n, 3, height, width), and the caller's
+    to keep and to change.
 
     The batches are a function of `random_state`, epoch and position alone: of neither the number of
-    threads nor of what came before; parts and flips are drawn by the row's id and the epoch. Epochs, states
-    to resume from and distributed training are as in `TableLoader`.
+    threads or workers nor of what came before; parts and flips are drawn by the row's id and the epoch.
+    Epochs, states to resume from and distributed training are as in `TableLoader`.
 
     Images that cannot be decoded are left out of their batch, which is smaller then: labels and weights
     stay with their images, and nothing else is put in their place, so that no image counts twice. The
@@ -72,17 +71,31 @@ class ImageLoader(Passes):
     flip : float, probability, default 0.0
         How often an image is mirrored, left to right.
     batch_size : int, images, at least 1, default 64
-    shuffle, drop_last, device, random_state, sampler, rank, world_size
+    shuffle, drop_last, device, random_state, sampler, groups, block_rows, rank, world_size
         As in `TableLoader`. Where rows are drawn with replacement, an image is augmented anew each time.
     augment : callable, object with ``augment``, or a sequence of them, default ()
-        Batch stages of which ``per_image`` is true are called in the threads, on the eight-bit pixels of each
-        image, as ``augment_image(pixels, row=id, epoch=epoch, label=label)``. All are then called on each
-        batch, normalized, on the device: see `TableLoader`.
+        Batch stages of which ``per_image`` is true are called in threads or workers, on the eight-bit pixels
+        of each image, as ``augment_image(pixels, row=id, epoch=epoch, label=label)``. All are then called on
+        each batch, normalized, on the device: see `TableLoader`.
     normalize : None, "imagenet" or (mean, std), default None
         X is ``(color / 255 - mean) / std``, with the three means and standard deviations of `scale.channels`,
         say, or those that networks trained on ImageNet expect. None: from 0 to 1.
+    dtype : {"float32", "float16", "bfloat16"}, default "float32"
+        The type of X, to which its numbers are rounded once. The two short ones take half the memory, and
+        are what a network computes with under ``torch.autocast``.
     threads : int, at least 1, default None
-        How many images are decoded at once; None: one per core.
+        How many images are decoded at once, or put into the cache at once; None: one per core.
+    workers : int, at least 0, default 0
+        How many processes decode instead; 0: none, but the threads do. Decoders let each other run, so that
+        threads do well with them. Processes are meant for stages that change images in Python code, which
+        does not; and a decoder that crashes ends a worker, and not the training: an error names the file. A
+        cache is shared by all. Workers begin with the first pass, stay from one whole pass to the next, and
+        end with the loader, or when a pass ends early. A stage that was changed between passes is sent to
+        new ones.
+    multiprocessing_context : {"fork", "forkserver", "spawn"} or None, default None
+        How processes are started, as ``multiprocessing`` names it. None: "forkserver" on Linux, elsewhere
+        "spawn". Both need stages that can be pickled, and ``if __name__ == "__main__":`` in the script;
+        "fork" needs neither, but can hang where threads of other libraries hold a lock.
     cache : None, "memory", "disk" or path of a folder, default None
         Decode every image once, when the loader is made, and keep its pixels: in memory, or in a
         memory-mapped file of 150 kB per image of 224 x 224, which the next loader of the same files, size and
@@ -107,7 +120,7 @@ class ImageLoader(Passes):
     sampler : RowSampler
         The order of rows.
     device : torch.device
-    threads : int
+    threads, num_workers : int
     skipped : dict of path to reason
         The images met so far that could not be decoded.
 
@@ -119,6 +132,8 @@ class ImageLoader(Passes):
         From a pass, if ``unreadable="raise"``: with the path and the reason.
     StageError
         From a pass, if a stage fails on an image; the file is named.
+    DataError
+        From a pass, if a worker process dies; the file that it was at is named.
     InvalidParameterError
         If a parameter is out of range.
     TilthError
@@ -126,7 +141,7 @@ class ImageLoader(Passes):
 
     Examples
     --------
-    >>> import tempfile
+    >>> import cv2, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     paths = [f"{folder}/{i}.png" for i in range(5)]
     ...     done = [cv2.imwrite(path, np.full((40, 60, 3), 51 * i, np.uint8)) for i, path in enumerate(paths)]
@@ -157,7 +172,10 @@ class ImageLoader(Passes):
         random_state: int | None = 0,
         augment: Any = (),
         normalize: Normalize = None,
+        dtype: Floating = "float32",
         threads: int | None = None,
+        workers: int = 0,
+        multiprocessing_context: StartMethod | None = None,
         cache: Literal["memory", "disk"] | str | Path | None = None,
         unreadable: Literal["skip", "raise"] = "skip",
         channels_last: bool = True,
@@ -166,6 +184,8 @@ class ImageLoader(Passes):
         rank: int | None = None,
         world_size: int | None = None,
         sampler: Order | None = None,
+        groups: Any = None,
+        block_rows: int = BLOCK_ROWS,
         classes: Sequence[Any] | None = None,
     ) -> None:
         if unreadable not in ("skip", "raise"):
@@ -182,6 +202,8 @@ class ImageLoader(Passes):
         order = named_order(sampler, shuffle)
         stages = several(augment)
         self._per_image = [stage for stage in stages if getattr(stage, "per_image", False)]
+        self._method = checked_workers(workers, self._per_image, multiprocessing_context)
+        self.num_workers = workers
         super().__init__(
             batch_size=batch_size, drop_last=drop_last, device=device, augment=batch_augmentations(stages)
         )
@@ -193,16 +215,20 @@ class ImageLoader(Passes):
             fit=fit,
             normalize=normalize,
             channels_last=channels_last,
+            dtype=dtype,
             cache=cache,
             max_pixels=max_pixels,
             threads=self.threads,
             progress=progress,
+            shared=workers > 0,
             classes=classes,
         )
         self._ordered(
             order,
             target=self.dataset.tensors[0] if self.dataset.tensors else None,
             weight=weight,
+            groups=groups,
+            block_rows=block_rows,
             random_state=random_state,
             rank=rank,
             world_size=world_size,
@@ -212,16 +238,22 @@ class ImageLoader(Passes):
         self.stretch, self.flip, self.unreadable = float(stretch), float(flip), unreadable
         self.skipped: dict[str, str] = {}
         self._ids = _ids(ids, len(self.dataset))
-        self._normal = Normal(normalize, channels_last, self.device)
+        self._normal = Normal(normalize, channels_last, self.device, self.dataset.dtype)
         self._feed = DeviceFeed(self.device)
-        self._ahead = max(AHEAD, -(-2 * self.threads // self.batch_size))
-        self._lend = Lender((self.batch_size, *self._normal.shape(*self.dataset.size)), self._ahead + 2)
+        self._ahead = max(AHEAD, -(-2 * (workers or self.threads) // self.batch_size))
+        shape = (self.batch_size, *self._normal.shape(*self.dataset.size))
+        self._lend = Lender(shape, self._ahead + 2, self.dataset.dtype)
+        self._idle: list[Workers] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_idle": []}  # processes are of the loader that started them
 
     def __repr__(self) -> str:
         height, width = self.dataset.size
+        hands = f"{self.num_workers} workers" if self.num_workers else f"{self.threads} threads"
         return (
             f"ImageLoader({len(self.dataset)} images of {height} x {width}, {len(self)} batches of "
-            f"{self.batch_size}, {self.sampler.order}, {self.threads} threads, batches on {self.device})"
+            f"{self.batch_size}, {self.sampler.order}, {hands}, batches on {self.device})"
         )
 
     @property
@@ -238,123 +270,94 @@ class ImageLoader(Passes):
             yield numbers.popleft(), (X, *rest)
 
     def _decoded(self, epoch: int, start: int, numbers: deque[int]) -> Iterator[Batch]:
-        """Yield batches as the threads leave them, and note which of the epoch's they are."""
-        size, rows = self.batch_size, self.sampler.rows(epoch)
+        """Yield batches as they are decoded, and note which of the epoch's they are."""
+        rows, cuts, ahead = self.sampler.rows(epoch), self.cuts(), self._ahead
         keys = self._keys(rows)
-        ahead = self._ahead
-        under_way: deque[_Job] = deque()
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="tilth-image")
-        try:
-            for number in range(start, len(self) + ahead):
-                cut = slice(number * size, (number + 1) * size)
-                if number < len(self):
-                    under_way.append(self._begun(pool, number, rows[cut], keys[cut], self._memory(), epoch))
+        under_way: deque[UnderWay] = deque()
+        with self._hands() as hands:
+            for number in range(start, len(cuts) + ahead):
+                if number < len(cuts):
+                    cut = cuts[number]
+                    asked = Asked(rows[cut].numpy(), keys[cut], self._draws(keys[cut], epoch), epoch)
+                    under_way.append(hands.begun(number, asked, self._memory()))
                 if number < start + ahead or not under_way:
                     continue
-                job = under_way.popleft()
-                batch = self._ended(job)
+                ended = under_way.popleft()
+                batch = self._whole(ended, hands.ended(ended))
                 if batch is not None:
-                    numbers.append(job.number)
+                    numbers.append(ended.number)
                     yield batch
-        finally:
-            pool.shutdown(cancel_futures=True)
 
-    def _memory(self) -> Tensor:
+    @contextmanager
+    def _hands(self) -> Iterator[Threads | Workers]:
+        """Give what decodes; after a whole pass workers wait for the next one, else they end."""
+        labels = self.dataset.tensors[0].numpy() if self.dataset.tensors else None
+        decoder = Decoder(
+            self.dataset.pictures,
+            self._per_image,
+            labels,
+            self.classes_,
+            self.scale,
+            self.stretch,
+            self.flip,
+        )
+        hands = self._workers(decoder) if self.num_workers else Threads(decoder, self.threads)
+        try:
+            yield hands
+        except BaseException:
+            hands.close()
+            raise
+        if isinstance(hands, Workers) and not self._idle:
+            self._idle.append(hands)
+        else:
+            hands.close()
+
+    def _workers(self, decoder: Decoder) -> Workers:
+        """Return those of the pass before, unless what they do was changed since."""
+        if self._idle:
+            found = self._idle.pop()
+            if found.serves(decoder):
+                return found
+            found.close()
+        return Workers(decoder, self.num_workers, self.batch_size, self._ahead, self._method)
+
+    def _memory(self) -> Made:
         """Return memory for a batch: of numbers, on the CPU, else of eight-bit pixels."""
         if self.device.type == "cpu":
-            return self._lend()
+            numbers = self._lend()
+            return Made(numbers, written(numbers), self._normal.look_up)
         shape = (self.batch_size, *self.dataset.size, 3)
         # torch lends out pinned memory again itself, once the copies from it are done.
-        return torch.empty(shape, dtype=torch.uint8, pin_memory=self.pin_memory)
+        pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self.pin_memory)
+        return Made(pixels, pixels.numpy(), copied)
 
     def _keys(self, rows: Tensor) -> np.ndarray:
         """Return what the randomness of each row of a pass is keyed by."""
         keys = self._ids[rows.numpy()]
-        if self.sampler.order in ("weighted", "balanced"):
+        if self.sampler.with_replacement:
             # The same row may come again, and is to look different: its place in the common order tells.
-            places = np.arange(len(rows)) * self.sampler.world_size + self.sampler.rank
+            places = self.sampler.share.of(torch.arange(len(self.dataset))).numpy()
             with np.errstate(over="ignore"):
                 keys = hash_rows(0, keys + hash_rows(0, places))
         return keys
 
-    def _begun(
-        self, pool: ThreadPoolExecutor, number: int, rows: Tensor, keys: np.ndarray, made: Tensor, epoch: int
-    ) -> _Job:
-        draws = np.stack([uniform(seed, keys, epoch) for seed in pixel_seeds(self.sampler.seed, 5)], axis=1)
-        out, several_rows = made.numpy(), rows.tolist()
-        together = max(1, min(TOGETHER, len(rows) // self.threads))
-        cuts = [slice(i, i + together) for i in range(0, len(rows), together)]
-        parts = [
-            pool.submit(self._fill, out[cut], several_rows[cut], keys[cut], draws[cut], epoch) for cut in cuts
-        ]
-        return _Job(number, rows, made[: len(rows)], parts)
+    def _draws(self, keys: np.ndarray, epoch: int) -> np.ndarray:
+        return np.stack(
+            [uniform(seed, keys, epoch) for seed in pixel_seeds(self.sampler.seed, DRAWS)], axis=1
+        )
 
-    def _ended(self, job: _Job) -> Batch | None:
-        failed = [error for part in job.parts for error in part.result()]
-        pixels, rows = job.made, job.rows
-        if any(failed):
-            for error in filter(None, failed):
+    def _whole(self, job: UnderWay, failures: list[ImageError | None]) -> Batch | None:
+        """Return a batch of the images that could be decoded, with what belongs to them; None without any."""
+        images, rows = job.made.tensor[: len(job.asked)], torch.from_numpy(job.asked.rows)
+        if any(failures):
+            for error in filter(None, failures):
                 self._skip(error)
-            kept = torch.tensor([place for place, error in enumerate(failed) if error is None])
+            kept = torch.tensor([place for place, error in enumerate(failures) if error is None])
             if not len(kept):
-                self._check_steps(job)
+                self._check_steps(len(rows))
                 return None
-            pixels, rows = pixels[kept], rows[kept]
-        return (pixels, *[tensor.index_select(0, rows) for tensor in self.dataset.tensors])
-
-    def _fill(
-        self, out: np.ndarray, rows: list[int], keys: np.ndarray, draws: np.ndarray, epoch: int
-    ) -> list[ImageError | None]:
-        """Write some images of a batch, in a thread; return for each what kept it from being decoded."""
-        told: list[ImageError | None] = []
-        for place, (row, drawn) in enumerate(zip(rows, draws.tolist(), strict=True)):
-            try:
-                pixels = self._pixels(row, *drawn)
-            except ImageError as error:
-                told.append(error)
-                continue
-            for stage in self._per_image:
-                pixels = self._changed(stage, pixels, row, int(keys[place]), epoch)
-            if out.dtype == np.uint8:
-                out[place] = pixels
-            else:
-                self._normal.look_up(pixels, out[place])
-            told.append(None)
-        return told
-
-    def _pixels(
-        self, row: int, mirror: float, area: float, wide: float, down: float, right: float
-    ) -> np.ndarray:
-        pictures = self.dataset.pictures
-        if self.scale is None:
-            pixels = pictures.whole(row)
-        else:
-            low, high = self.scale
-            stretched = self.stretch ** (2 * wide - 1)
-            pixels = pictures.part(row, low + (high - low) * area, stretched, down, right)
-        return cv2.flip(pixels, 1) if mirror < self.flip else pixels
-
-    def _changed(self, stage: Any, pixels: np.ndarray, row: int, key: int, epoch: int) -> np.ndarray:
-        label: Any = None
-        if self.dataset.tensors:
-            label = self.dataset.tensors[0][row].tolist()
-            label = label if self.classes_ is None else self.classes_[label]
-        own = np.require(pixels, requirements=["C", "W"])  # what is kept in a cache is not its to change
-        path, name = self.dataset.paths[row], getattr(stage, "key", type(stage).__name__)
-        try:
-            changed = stage.augment_image(own, row=key, epoch=epoch, label=label)
-        except Exception as error:
-            raise StageError(
-                f"{name}: {path} could not be changed: {type(error).__name__}: {error}"
-            ) from error
-        if not isinstance(changed, np.ndarray):
-            raise StageError(f"{name}: {path} was changed to {type(changed).__name__}; pixels are needed.")
-        if changed.shape != pixels.shape or changed.dtype != np.uint8:
-            raise StageError(
-                f"{name}: {path} was changed to {changed.dtype} of shape {changed.shape}, but the images of "
-                f"a batch must stay uint8 of shape {pixels.shape}."
-            )
-        return changed
+            images, rows = images[kept], rows[kept]
+        return (images, *[tensor.index_select(0, rows) for tensor in self.dataset.tensors])
 
     def _skip(self, error: ImageError) -> None:
         if self.unreadable == "raise":
@@ -368,22 +371,13 @@ class ImageLoader(Passes):
             )
         self.skipped[error.path] = error.reason
 
-    def _check_steps(self, job: _Job) -> None:
+    def _check_steps(self, images: int) -> None:
         if self.sampler.world_size > 1:
+            told = f"None of the {images} images" if images > 1 else "Not even the only image"
             raise DataError(
-                f"None of the {len(job.rows)} images of a batch could be decoded, so that this process would "
-                "take a step less than the others. Leave such images out first, with prune.unreadable."
+                f"{told} of a batch could be decoded, so that this process would take a step less than the "
+                "others. Leave such images out first, with prune.unreadable."
             )
-
-
-@dataclass
-class _Job:
-    """A batch under way."""
-
-    number: int
-    rows: Tensor
-    made: Tensor
-    parts: list[Future[list[ImageError | None]]]
 
 
 def _ids(ids: Any, n_rows: int) -> np.ndarray:

@@ -15,9 +15,10 @@ from torch.utils.data import Dataset
 from tilth.errors import DataError
 from tilth.images.opening import MAX_PIXELS
 from tilth.loaders.dataset import companions
-from tilth.loaders.normal import Normal, Normalize
+from tilth.loaders.normal import Normal, Normalize, written
 from tilth.loaders.parameters import invalid
 from tilth.loaders.pixels import Pictures
+from tilth.loaders.tensors import Floating, float_type
 
 Fitting = Literal["crop", "squash", "pad", "random"]
 
@@ -44,8 +45,12 @@ class ImageDataset(Dataset):
         See `ImageLoader`.
     channels_last : bool, default True
         See `ImageLoader`.
+    dtype : {"float32", "float16", "bfloat16"}, default "float32"
+        See `ImageLoader`.
     cache, max_pixels, threads, progress
         See `ImageLoader`.
+    shared : bool, default False
+        Keep a ``cache="memory"`` where the workers of a ``DataLoader`` share it, however they are started.
 
     Attributes
     ----------
@@ -84,10 +89,12 @@ class ImageDataset(Dataset):
         fit: Fitting = "crop",
         normalize: Normalize = None,
         channels_last: bool = True,
+        dtype: Floating = "float32",
         cache: Literal["memory", "disk"] | str | Path | None = None,
         max_pixels: int = MAX_PIXELS,
         threads: int | None = None,
         progress: Callable[[str], None] | None = None,
+        shared: bool = False,
         classes: Sequence[Any] | None = None,
     ) -> None:
         if fit not in ("crop", "squash", "pad", "random"):
@@ -97,7 +104,8 @@ class ImageDataset(Dataset):
         self.tensors = tuple(beside)
         self.size = _size(size)
         self.normalize, self.channels_last = normalize, channels_last
-        self._normal = Normal(normalize, channels_last, torch.device("cpu"))
+        self.dtype = float_type(dtype)
+        self._normal = Normal(normalize, channels_last, torch.device("cpu"), self.dtype)
         self.pictures = Pictures(
             self.paths,
             self.size,
@@ -106,6 +114,7 @@ class ImageDataset(Dataset):
             max_pixels=max_pixels,
             threads=threads,
             progress=progress,
+            shared=shared,
         )
 
     def __len__(self) -> int:
@@ -120,10 +129,11 @@ class ImageDataset(Dataset):
             If an image cannot be decoded.
         """
         index = np.arange(len(self))[rows.numpy() if isinstance(rows, Tensor) else rows]
-        numbers = np.empty((index.size, *self._normal.shape(*self.size)), np.float32)
+        numbers = torch.empty((index.size, *self._normal.shape(*self.size)), dtype=self.dtype)
+        out = written(numbers)
         for place, row in enumerate(np.atleast_1d(index)):
-            self._normal.look_up(self.pictures.whole(int(row)), numbers[place])
-        batch = [self._normal.viewed(torch.from_numpy(numbers))]
+            self._normal.look_up(self.pictures.whole(int(row)), out[place])
+        batch = [self._normal.viewed(numbers)]
         batch += [tensor[torch.from_numpy(np.atleast_1d(index))] for tensor in self.tensors]
         return tuple(part[0] for part in batch) if index.ndim == 0 else tuple(batch)
 

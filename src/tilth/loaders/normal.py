@@ -17,9 +17,12 @@ Normalize = Literal["imagenet"] | tuple[Sequence[float], Sequence[float]] | None
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+# OpenCV knows neither, NumPy only one; both move them as integers of their size.
+SHORT = (torch.float16, torch.bfloat16)
+
 
 class Normal:
-    """Turn eight-bit colors into float32: ``(color / 255 - mean) / std``, channel by channel.
+    """Turn eight-bit colors into floating-point numbers: ``(color / 255 - mean) / std``, channel by channel.
 
     Parameters
     ----------
@@ -29,14 +32,23 @@ class Normal:
         How images lie in memory: pixel after pixel, as decoders write them, or channel after channel.
     device : torch.device
         Where the numbers are computed.
+    dtype : torch.float32, torch.float16 or torch.bfloat16, default torch.float32
+        What they are computed as float32 and then rounded to.
     """
 
-    def __init__(self, normalize: Normalize, channels_last: bool, device: torch.device) -> None:
+    def __init__(
+        self,
+        normalize: Normalize,
+        channels_last: bool,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         mean, std = _checked(normalize)
-        self.channels_last, self.device = channels_last, device
+        self.channels_last, self.device, self.dtype = channels_last, device, dtype
         scale, shift = 1 / (255 * std), -mean / std
-        # 256 colors are few: on the host each number is looked up, at the speed of writing it.
-        self._table = (np.arange(256)[:, None] * scale + shift).astype(np.float32)
+        # On the host each number is looked up, 256 colors being few, or computed where that is faster.
+        self._table = written(torch.from_numpy(np.arange(256)[:, None] * scale + shift).float().to(dtype))
+        self._matrix = np.column_stack([np.diag(scale), shift])
         shape = (3,) if channels_last else (3, 1, 1)
         self._scale = torch.tensor(scale, dtype=torch.float32, device=device).reshape(shape)
         self._shift = torch.tensor(shift, dtype=torch.float32, device=device).reshape(shape)
@@ -46,7 +58,10 @@ class Normal:
         return (height, width, 3) if self.channels_last else (3, height, width)
 
     def look_up(self, pixels: np.ndarray, out: np.ndarray) -> None:
-        """Write the numbers of an image, on the host."""
+        """Write the numbers of an image, on the host, into an array that `written` gave."""
+        if self.channels_last and self.dtype == torch.float32:
+            cv2.transform(pixels.astype(np.float32, order="C"), self._matrix, dst=out)
+            return
         if self.channels_last:
             cv2.LUT(pixels, self._table[None], dst=out)
             return
@@ -61,10 +76,17 @@ class Normal:
         """Return pixels, (n, height, width, 3) on the device, as numbers, (n, 3, height, width)."""
         if not self.channels_last:
             pixels = pixels.permute(0, 3, 1, 2).contiguous()
-        if self.device.type != "cuda":
-            pixels = pixels.to(torch.float32)
-        # On CUDA one kernel casts, multiplies and adds.
-        return self.viewed(torch.addcmul(self._shift, pixels, self._scale))
+        if self.device.type == "cuda":  # one kernel casts, multiplies, adds and rounds
+            numbers = torch.empty(pixels.shape, dtype=self.dtype, device=pixels.device)
+            torch.addcmul(self._shift, pixels, self._scale, out=numbers)
+        else:
+            numbers = torch.addcmul(self._shift, pixels.to(torch.float32), self._scale).to(self.dtype)
+        return self.viewed(numbers)
+
+
+def written(tensor: Tensor) -> np.ndarray:
+    """Return the memory of a tensor of numbers as an array for `Normal.look_up`; of pixels, as they are."""
+    return tensor.view(torch.int16).numpy() if tensor.dtype in SHORT else tensor.numpy()
 
 
 class Lender:
@@ -79,18 +101,20 @@ class Lender:
     shape : tuple of int
     most : int
         How many tensors' memory waits at most.
+    dtype : torch.float32, torch.float16 or torch.bfloat16, default torch.float32
     """
 
-    def __init__(self, shape: tuple[int, ...], most: int) -> None:
-        self.shape, self.most = shape, most
+    def __init__(self, shape: tuple[int, ...], most: int, dtype: torch.dtype = torch.float32) -> None:
+        self.shape, self.most, self.dtype = shape, most, dtype
         self._waiting: list[np.ndarray] = []
 
     def __call__(self) -> Tensor:
-        """Return a float32 tensor that is not filled."""
-        memory = self._waiting.pop() if self._waiting else np.empty(self.shape, np.float32)
+        """Return a tensor that is not filled."""
+        kind = np.int16 if self.dtype in SHORT else np.float32
+        memory = self._waiting.pop() if self._waiting else np.empty(self.shape, kind)
         lent = memory.view()  # torch holds this very array as long as the tensor's memory is in use
         finalize(lent, _take_back, self._waiting, self.most, memory).atexit = False
-        return torch.from_numpy(lent)
+        return torch.from_numpy(lent).view(self.dtype)
 
 
 def _take_back(waiting: list[np.ndarray], most: int, memory: np.ndarray) -> None:

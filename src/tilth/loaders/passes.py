@@ -11,8 +11,9 @@ from torch import Tensor
 
 from tilth.errors import DataError
 from tilth.loaders.device import Batch, resolve_device
+from tilth.loaders.orders import Order
 from tilth.loaders.parameters import invalid
-from tilth.loaders.sampler import Order, RowSampler, augment_seed
+from tilth.loaders.sampler import BLOCK_ROWS, RowSampler, augment_seed
 
 Augmentation = Callable[[Batch, torch.Generator], Batch]
 
@@ -20,10 +21,18 @@ Augmentation = Callable[[Batch, torch.Generator], Batch]
 class Passes:
     """Count epochs and batches, and change batches, for a loader that says where batches come from.
 
-    A loader sets `dataset`, calls `_ordered`, and writes `_made`: the batches of an epoch.
+    A loader sets `dataset`, calls `_ordered`, and writes `_made`: the batches of an epoch, cut as `cuts`
+    says.
+
+    Under distributed training, without `drop_last`, every row comes exactly once per epoch over all
+    processes, and every process takes equally many steps: shares differ by at most one row, and a process
+    whose rows would fill one batch less splits its last batch in two. Only where that cannot be, with fewer
+    rows than processes or ``batch_size=1``, fewer than `world_size` rows come twice. With `drop_last` every
+    process takes equally many full batches.
     """
 
     num_workers = 0
+    batch_sampler = None  # frameworks that know DataLoader ask for it; the loader cuts batches itself
     dataset: Any
     sampler: RowSampler
 
@@ -45,31 +54,41 @@ class Passes:
         *,
         target: Tensor | None,
         weight: Any,
+        groups: Any = None,
+        block_rows: int = BLOCK_ROWS,
         random_state: int | None,
         rank: int | None,
         world_size: int | None,
     ) -> None:
-        """Set the order of the rows of `dataset`; a weighted one draws by the weight."""
+        """Set the order of the rows of `dataset`, which goes by target, weight or groups, or by none."""
         self.sampler = RowSampler(
             len(self.dataset),
             order,
             weight=weight if order == "weighted" else None,
             labels=target if order == "balanced" else None,
+            groups=groups if order in ("grouped", "balanced_groups") else None,
+            block_rows=block_rows,
             drop_last=self.drop_last,
+            pad=self.batch_size == 1,  # one row cannot be split among two steps
             random_state=random_state,
             rank=rank,
             world_size=world_size,
         )
 
     def __len__(self) -> int:
-        rows = len(self.sampler)
-        return rows // self.batch_size if self.drop_last else -(-rows // self.batch_size)
+        return self.sampler.share.steps(self.batch_size)
+
+    def cuts(self) -> list[slice]:
+        """Return which of the process's rows, ``sampler.rows(epoch)``, each batch of an epoch holds."""
+        return self.sampler.share.cuts(self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
+        # A pass begins with its first batch: frameworks make iterators that they throw away.
         start = self._next_position()
+        self._resumed = (0, 0)
         epoch = self.sampler.begin()
         self._position = start
-        return self._batches(epoch, start)
+        yield from self._batches(epoch, start)
 
     @property
     def epoch(self) -> int:
@@ -105,28 +124,33 @@ class Passes:
         DataError
             If the state was saved by a loader of other rows, batches, order or processes.
         """
-        missing = {"epoch", "position", "random_state", *self._shape()} - state.keys()
-        if missing:
-            kind = type(self).__name__
-            raise DataError(f"This is not a state of {kind}: it lacks {', '.join(sorted(missing))}.")
         for name, here in self._shape().items():
-            if state[name] != here:
+            if name in state and state[name] != here:
                 raise DataError(
                     f"The state was saved with {name}={state[name]!r}, but this loader has {name}={here!r}. "
                     "Batches can be resumed only by a loader built the same way on the same rows."
                 )
+        missing = {"epoch", "position", "random_state", *self._shape()} - state.keys()
+        if missing:
+            kind = type(self).__name__
+            raise DataError(f"This is not a state of {kind}: it lacks {', '.join(sorted(missing))}.")
         self.sampler.seed = state["random_state"]
         self.sampler.set_epoch(state["epoch"])
         self._resumed = (state["epoch"], state["position"])
 
     def _shape(self) -> dict[str, Any]:
-        return {
+        shape = {
             "n_rows": len(self.dataset),
             "batch_size": self.batch_size,
             "drop_last": self.drop_last,
             "order": self.sampler.order,
             "world_size": self.sampler.world_size,
         }
+        if self.sampler.order == "blocks":
+            shape["block_rows"] = self.sampler.block_rows
+        if self.sampler.n_groups is not None:
+            shape["n_groups"] = self.sampler.n_groups
+        return shape
 
     def _next_position(self) -> int:
         epoch, position = self._resumed

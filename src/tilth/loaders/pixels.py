@@ -8,9 +8,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from tilth.images.decode import decode, decoded_to, resized
 from tilth.images.each import each
 from tilth.images.facts import facts
 from tilth.images.opening import MAX_PIXELS
+from tilth.loaders.shared import SharedArray
 
 Fit = Literal["crop", "squash", "pad"]
 
@@ -29,6 +31,8 @@ VERSION = 1
 
 # Random parts are cut from cached images this much larger than what is asked for.
 MARGIN = 8 / 7
+
+zeros = partial(np.zeros, dtype=np.uint8)
 
 
 def decoded(
@@ -41,6 +45,7 @@ def decoded(
     cache: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
     max_pixels: int = MAX_PIXELS,
+    memory: Callable[[tuple[int, ...]], np.ndarray] = zeros,
 ) -> tuple[np.ndarray, list[str | None]]:
     """Decode images to one size, in threads, into one array.
 
@@ -64,6 +69,8 @@ def decoded(
         Told ``1,234 of 50,000 images (812/s)``.
     max_pixels : int, default 100,000,000
         Images of more pixels count as too large.
+    memory : callable
+        Returns an array of a shape, of eight-bit zeros, for the pixels where there is no `cache`.
 
     Returns
     -------
@@ -80,7 +87,7 @@ def decoded(
     shape = (len(paths), height, width, 3)
     if cache is None:
         _check_room(shape, _memory(), "memory")
-        pixels = np.zeros(shape, np.uint8)
+        pixels = memory(shape)
         return pixels, _fill(pixels, paths, fit, max_pixels, threads, progress)
     home = Path(cache) / f"pixels-{_key(paths, height, width, fit, max_pixels)}"
     if not home.exists():
@@ -173,6 +180,8 @@ def named(path: str | None) -> str:
 class Pictures:
     """Give the pixels of one image after another, at one size, whole or a part; for any number of threads.
 
+    Sent to another process, it maps the file of its cache there again.
+
     Parameters
     ----------
     paths : list of str or None
@@ -184,6 +193,8 @@ class Pictures:
         Decode from the files each time, or once. ``"disk"`` is a folder in Tilth's own cache folder.
     max_pixels, threads, progress
         As in `decoded`.
+    shared : bool, default False
+        Keep a cache in memory where processes that are started with it share it.
     """
 
     def __init__(
@@ -196,9 +207,11 @@ class Pictures:
         max_pixels: int = MAX_PIXELS,
         threads: int | None = None,
         progress: Callable[[str], None] | None = None,
+        shared: bool = False,
     ) -> None:
         self.paths, self.size, self.max_pixels = paths, size, max_pixels
         self.fit: Fit = "crop" if fit == "random" else fit
+        self._home: np.ndarray | SharedArray | Path | None = None
         self._kept: np.ndarray | None = None
         self._aspects: list[float | None] | None = None
         self._problems: list[str | None] = []
@@ -215,12 +228,35 @@ class Pictures:
             cache=None if cache == "memory" else _folder(cache),
             progress=progress,
             max_pixels=max_pixels,
+            memory=self._shared if shared else zeros,
         )
-        pixels.flags.writeable = False
-        self._kept = pixels.view(np.ndarray)  # images are taken from it faster than from a memory map
+        if isinstance(pixels, np.memmap):
+            self._home = Path(str(pixels.filename))
+        elif self._home is None:
+            self._home = pixels
+        self._keep(pixels)
         if fit == "random":
             told = facts(paths, max_pixels=max_pixels, threads=threads)
             self._aspects = (told["width"] / told["height"]).to_list()
+
+    def _shared(self, shape: tuple[int, ...]) -> np.ndarray:
+        self._home = SharedArray(shape, np.uint8)
+        return self._home.array
+
+    def _keep(self, pixels: np.ndarray) -> None:
+        pixels.flags.writeable = False
+        self._kept = pixels.view(np.ndarray)  # images are taken from it faster than from a memory map
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        home = self._home
+        if isinstance(home, Path):
+            self._keep(np.load(home, mmap_mode="r", allow_pickle=False))
+        elif home is not None:
+            self._keep(home.array if isinstance(home, SharedArray) else home)
 
     def whole(self, row: int) -> np.ndarray:
         """Return an image as `fit` says; it may be read-only.

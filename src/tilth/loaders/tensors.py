@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -11,37 +11,59 @@ import torch
 from torch import Tensor
 
 from tilth.errors import DataError, listed
+from tilth.loaders.parameters import invalid
 from tilth.table.container import enter, enter_column
 from tilth.table.kinds import kind_of
 
+Floating = Literal["float32", "float16", "bfloat16"]
+
+_TYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _LARGEST = float(np.finfo(np.float32).max)
 
+# Numbers are narrowed so many rows at a time that no second block of float32 is held beside the first.
+_ROWS_AT_ONCE = 65_536
 
-def feature_tensor(features: Any) -> Tensor:
+
+def feature_tensor(features: Any, dtype: Floating = "float32", names: Sequence[str] | None = None) -> Tensor:
     """Return the features as one contiguous block with a row per sample.
 
-    A tensor keeps its type and, if it is contiguous, its memory. Arrays and frames become float32;
-    missing values become NaN, booleans 0 and 1, and a vector column as many columns as it is wide.
+    Arrays and frames become `dtype`; missing values become NaN, booleans 0 and 1, and a vector column as
+    many columns as it is wide. A tensor keeps its type and, if it is contiguous, its memory; only where it
+    holds floating-point numbers and `dtype` is another than float32, it becomes `dtype`. In errors the
+    columns of an array are called by `names`, or else by their number.
 
     Raises
     ------
     DataError
-        If a column does not hold numbers, or a number is too large for float32.
+        If a column does not hold numbers, or a number is too large for `dtype`.
+    InvalidParameterError
+        If `dtype` is not known.
     """
+    wanted = float_type(dtype)
     if isinstance(features, Tensor):
         if features.layout != torch.strided or features.is_complex():
             raise DataError(f"features: a dense tensor of real numbers is needed, got {_told(features)}.")
         block = features.detach().contiguous()
     elif isinstance(features, np.ndarray) and features.dtype.kind in "fiub":
-        block = _from_array(features, "features")
+        block = _from_array(features, "features", names)
     else:
-        block = _from_frame(enter(features)[0])
+        block, names = _from_frame(enter(features)[0])
     if block.ndim < 2:
         raise DataError(
             f"features: one row per sample is needed, got the shape {tuple(block.shape)}. "
             "Use features.reshape(-1, 1) for a single column."
         )
-    return block
+    if wanted == torch.float32 or not block.is_floating_point():
+        return block
+    return _narrowed(block, wanted, names)
+
+
+def float_type(dtype: Any) -> torch.dtype:
+    """Return the type that a name, or torch itself, means: float32, float16 or bfloat16."""
+    name = str(dtype).removeprefix("torch.")
+    if name not in _TYPES:
+        raise invalid(f"dtype={dtype!r} is not known. Use one of {', '.join(_TYPES)}.")
+    return _TYPES[name]
 
 
 def target_tensor(target: Any, classes: Sequence[Any] | None = None) -> tuple[Tensor, np.ndarray | None]:
@@ -117,7 +139,8 @@ def weight_tensor(weight: Any) -> Tensor:
     return tensor
 
 
-def _from_frame(lazy: pl.LazyFrame) -> Tensor:
+def _from_frame(lazy: pl.LazyFrame) -> tuple[Tensor, list[str]]:
+    """Return the block, and what its columns are called."""
     frame = _without_vectors(lazy.collect())
     strange = [
         f"{name} ({dtype})"
@@ -132,7 +155,23 @@ def _from_frame(lazy: pl.LazyFrame) -> Tensor:
     doubles = pl.col(pl.Float64)
     large = frame.select((doubles.is_finite() & (doubles.abs() > _LARGEST)).any())
     _refuse_large([name for name in large.columns if large[name].item()], "features")
-    return torch.from_numpy(_own(frame.select(pl.all().cast(pl.Float32)).to_numpy(order="c")))
+    block = torch.from_numpy(_own(frame.select(pl.all().cast(pl.Float32)).to_numpy(order="c")))
+    return block, frame.columns
+
+
+def _narrowed(block: Tensor, wanted: torch.dtype, names: Sequence[str] | None) -> Tensor:
+    """Return the block in a type of half the bytes; what would turn infinite there is refused."""
+    if block.dtype == wanted:
+        return block
+    made = torch.empty(block.shape, dtype=wanted, device=block.device)
+    large: set[int] = set()
+    for given, part in zip(block.split(_ROWS_AT_ONCE), made.split(_ROWS_AT_ONCE), strict=True):
+        part.copy_(given)
+        lost = part.isinf() & given.isfinite()
+        if bool(lost.any()):
+            large.update(lost.reshape(len(lost), -1).any(dim=0).nonzero().flatten().tolist())
+    _refuse_large(_called(sorted(large), names), "features", wanted)
+    return made
 
 
 def _without_vectors(frame: pl.DataFrame) -> pl.DataFrame:
@@ -153,23 +192,32 @@ def _without_vectors(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _from_array(array: np.ndarray, what: str) -> Tensor:
+def _from_array(array: np.ndarray, what: str, names: Sequence[str] | None = None) -> Tensor:
     try:
         with np.errstate(over="raise"):
             return torch.from_numpy(_own(array.astype(np.float32, copy=False)))
     except FloatingPointError:
         large = np.isfinite(array) & (np.abs(array) > _LARGEST)
         columns = np.flatnonzero(large.reshape(len(array), -1).any(axis=0))
-        _refuse_large([f"column {j}" for j in columns] if array.ndim > 1 else [what], what)
+        _refuse_large(_called(columns, names) if array.ndim > 1 else [what], what)
         raise
 
 
-def _refuse_large(names: list[str], what: str) -> None:
+def _called(columns: Iterable[int], names: Sequence[str] | None) -> list[str]:
+    return [names[j] if names else f"column {j}" for j in columns]
+
+
+def _refuse_large(names: list[str], what: str, dtype: torch.dtype = torch.float32) -> None:
     if names:
+        limit = "65504 do not fit float16" if dtype == torch.float16 else f"3.4e38 do not fit {_name(dtype)}"
         raise DataError(
-            f"{what}: numbers beyond 3.4e38 do not fit float32: {listed(names)}. "
+            f"{what}: numbers beyond {limit}: {listed(names)}. "
             "Rescale them (scale.standard, scale.robust) or clip them (outliers.clip) first."
         )
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _own(array: np.ndarray) -> np.ndarray:

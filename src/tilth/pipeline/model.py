@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def inputs(model: Any, table: Table) -> Any:
     features = table.X()
     if not takes_tables(model):
         features = without_images(table, features, type(model).__name__)
-        needs_numbers(features, type(model).__name__)
+        needs_numbers(features.schema, type(model).__name__)
         if not get_tags(model).input_tags.allow_nan and not hasattr(model, "steps"):
             holed = [c.name for c in features if c.null_count()]
             if holed:
@@ -86,19 +87,16 @@ def without_images(table: Table, features: pl.DataFrame, who: str) -> pl.DataFra
     return features.drop(images)
 
 
-def needs_numbers(features: pl.DataFrame, who: str) -> None:
-    """Raise where a column is no number, naming the stage that would make it one."""
-    wrong = {n: t for n, t in features.schema.items() if not (t.is_numeric() or t == pl.Boolean)}
+def needs_numbers(types: Mapping[str, pl.DataType], who: str, otherwise: str = "") -> None:
+    """Raise where a column is no number by its type, naming the stage that would make it one."""
+    wrong = {n: t for n, t in types.items() if not (t.is_numeric() or t == pl.Boolean)}
     if not wrong:
         return
     dtype = next(iter(wrong.values()))
-    stage = (
-        "encode.category"
-        if dtype in (pl.String, pl.Categorical, pl.Enum)
-        else "a stage that encodes it, or drop it"
-    )
+    text = dtype in (pl.String, pl.Categorical, pl.Enum)
+    remedy = "Put encode.category before it" if text else "Drop it, or put a stage before it that encodes it"
     raise DataError(
-        f"{who} needs numbers, and column {listed(map(repr, wrong))} holds {dtype}. Put {stage} before it."
+        f"{who} needs numbers, and column {listed(map(repr, wrong))} holds {dtype}. {remedy}{otherwise}."
     )
 
 

@@ -23,7 +23,7 @@ from tilth.statistics import uniform
 from tilth.table import ROW, Table, read
 
 if TYPE_CHECKING:
-    from tilth.loaders import ImageLoader, TableLoader
+    from tilth.loaders import ImageLoader, StreamLoader, TableLoader
 
 MARK = "tilth-run.json"
 MOST_CLASSES = 100
@@ -74,9 +74,24 @@ class RunResult:
         """Return the recipe as text."""
         return self.recipe.to_yaml()
 
-    def loader(self, **options: Any) -> TableLoader | ImageLoader:
-        """Feed the prepared training rows, as the recipe's loader section says; `options` go before it."""
-        return self.pipeline.loader(self.before, **{**self.recipe.loader.told(), **options})
+    def loader(self, **options: Any) -> TableLoader | ImageLoader | StreamLoader:
+        """Feed the prepared training rows, as the recipe's loader section says; `options` go before it.
+
+        Raises
+        ------
+        DataError
+            If the rows are to be streamed, and no Parquet file of them was written.
+        """
+        told = {**self.recipe.loader.told(), **options}
+        if not told.pop("stream", False):
+            return self.pipeline.loader(self.before, **told)
+        path = None if self.out is None else self.out / "train.parquet"
+        if path is None or self.recipe.output.format != "parquet":
+            raise DataError(
+                "stream: prepared rows are fed from their Parquet file, and none was written. Carry the "
+                "recipe out by tilth.pipeline.run, with output: {format: parquet}."
+            )
+        return self.pipeline._stream_file(path, self.after, **told)
 
 
 def run(

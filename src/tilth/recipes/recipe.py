@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from tilth.core.parameters import model_of
 from tilth.core.stage import Stage
@@ -61,6 +62,15 @@ class Recipe(BaseModel):
     @classmethod
     def _read_stages(cls, items: Any) -> Any:
         return read_lines(items)
+
+    @model_validator(mode="after")
+    def _streams_what_it_wrote(self) -> Recipe:
+        if self.loader.stream and self.output.format != "parquet":
+            raise PydanticCustomError(
+                "stream",
+                "'loader: {stream: true}' reads what 'output: {format: parquet}' wrote; change one",
+            )
+        return self
 
     @classmethod
     def read(cls, path: str | Path) -> Recipe:

@@ -21,7 +21,7 @@ recipe = pipe.to_recipe({sections})
 '''
 _MAIN = """
 if __name__ == "__main__":
-    done = prepare(recipe, base=Path(__file__).parent)
+    done = {verb}(recipe, base=Path(__file__).parent)
     print(done.ledger.account())
 """
 
@@ -29,9 +29,12 @@ if __name__ == "__main__":
 def write(stages: Sequence[tuple[str, Mapping[str, Any]]], sections: Mapping[str, Mapping[str, Any]]) -> str:
     """Write a script that builds the pipeline of these stages and the recipe of these sections."""
     path = sections.get("data", {}).get("path")
+    # A stream reads the prepared rows that a run has written.
+    streams = bool(sections.get("loader", {}).get("stream"))
+    verb = "run" if streams else "prepare"
     imports = "import tilth"
     if path is not None:
-        imports = "from pathlib import Path\n\nimport tilth\nfrom tilth.pipeline import prepare"
+        imports = f"from pathlib import Path\n\nimport tilth\nfrom tilth.pipeline import {verb}"
     steps = "".join(f"{_call(8, *_maker(key), params)},\n" for key, params in stages)
     told = "".join(f"\n    {name}={literal(said)}," for name, said in sections.items())
     started = _START.format(
@@ -43,9 +46,11 @@ def write(stages: Sequence[tuple[str, Mapping[str, Any]]], sections: Mapping[str
     if path is None:
         return started
     loader = ""
-    if "loader" in sections:
+    if streams:
+        loader = "    loader = done.loader()\n"
+    elif "loader" in sections:
         loader = f"{_call(4, 'loader = done.pipeline.loader', 'done.before', sections['loader'])}\n"
-    return started + _MAIN + loader
+    return started + _MAIN.format(verb=verb) + loader
 
 
 def literal(value: Any) -> str:

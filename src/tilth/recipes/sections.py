@@ -12,6 +12,7 @@ from tilth.table import Kind
 
 Name = Annotated[str, MinLen(1)]
 Pixels = Annotated[int, Ge(1)]
+Orders = Literal["shuffle", "sequential", "blocks", "weighted", "balanced", "grouped", "balanced_groups"]
 Share = Annotated[float, Gt(0), Le(1)]
 
 
@@ -89,7 +90,8 @@ class Data(Section):
 class Loader(Section):
     """Say how prepared rows are fed to a training loop.
 
-    See `tilth.loaders.TableLoader` and, where rows are images, `tilth.loaders.ImageLoader`.
+    See `tilth.loaders.TableLoader`, `tilth.loaders.StreamLoader` and, where rows are images,
+    `tilth.loaders.ImageLoader`.
     """
 
     batch_size: Annotated[int, Ge(1)] = 1024
@@ -102,10 +104,22 @@ class Loader(Section):
     """Where batches are wanted: auto, cpu, cuda, mps."""
     random_state: Annotated[int, Ge(0)] | None = 0
     """The seed of orders and augmentations; null takes a fresh one."""
-    place: Literal["auto", "device", "host"] = "auto"
-    """Where the table rests; not of images."""
-    sampler: Literal["shuffle", "sequential", "weighted", "balanced"] | None = None
+    sampler: Orders | None = None
     """The order of rows by name; null: as `shuffle` says."""
+    block_rows: Annotated[int, Ge(1)] = 65_536
+    """Rows that are shuffled among each other, where `sampler: blocks`."""
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """The type of the numbers."""
+    place: Literal["auto", "device", "pinned", "host"] = "auto"
+    """Of tables, as the next four: where the table rests."""
+    codes: list[Name] | dict[Name, list[str | int | float | bool]] | None = None
+    """Prepared columns that come as whole numbers for an embedding, by name; or each with its categories."""
+    stream: bool = False
+    """Feed the rows from the Parquet file that the run wrote, piece by piece, and not from memory."""
+    buffer_rows: Annotated[int, Ge(1)] | None = None
+    """Rows of a stream that are in memory and shuffled among each other; null: as many as make 128 MiB."""
+    slice_rows: Annotated[int, Ge(1)] | None = None
+    """Rows of a stream that lie together in the file and are read together; null: a 32nd of those."""
     size: Pixels | Annotated[list[Pixels], MinLen(2), MaxLen(2)] = 224
     """Of images, as all that follows: height and width in pixels, as one number or two."""
     fit: Literal["crop", "squash", "pad", "random"] = "crop"
@@ -120,6 +134,10 @@ class Loader(Section):
     """imagenet: as networks trained on ImageNet expect; null: as `scale.channels` learned, or from 0 to 1."""
     threads: Annotated[int, Ge(1)] | None = None
     """How many images are decoded at once; null: one per core."""
+    workers: Annotated[int, Ge(0)] = 0
+    """How many processes decode, in place of threads; 0: none."""
+    multiprocessing_context: Literal["fork", "forkserver", "spawn"] | None = None
+    """How these processes are started; null: forkserver where there is one, else spawn."""
     cache: Literal["memory", "disk"] | None = None
     """Where decoded pixels are kept: memory, or disk, in the cache folder; null: decoded each time."""
     unreadable: Literal["skip", "raise"] = "skip"
@@ -128,6 +146,45 @@ class Loader(Section):
     """Batches lie in memory pixel after pixel; false: channel after channel."""
     max_pixels: Annotated[int, Ge(1)] = 100_000_000
     """Images of more pixels are not decoded."""
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Loader:
+        told = self.model_fields_set
+        for contradiction in (self._of_two_kinds(told), self._of_streams(told), self._of_orders(told)):
+            if contradiction:
+                raise PydanticCustomError("loader", "{told}", {"told": contradiction})
+        return self
+
+    def _of_two_kinds(self, told: set[str]) -> str | None:
+        names = list(type(self).model_fields)
+        of_tables = [n for n in names[names.index("place") : names.index("size")] if n in told]
+        of_images = [n for n in names[names.index("size") :] if n in told]
+        if of_tables and of_images:
+            return f"'{of_tables[0]}' is said of tables and '{of_images[0]}' of images; drop one of them"
+        if "multiprocessing_context" in told and not self.workers:
+            return "'multiprocessing_context' goes with 'workers: 2'; add that, or drop it"
+        return None
+
+    def _of_orders(self, told: set[str]) -> str | None:
+        if "shuffle" in told and self.sampler and self.shuffle == (self.sampler == "sequential"):
+            said = f"shuffle: {str(self.shuffle).lower()}"
+            return f"'{said}' contradicts 'sampler: {self.sampler}'; drop one of them"
+        in_turn = self.sampler in ("blocks", "sequential") or (self.sampler is None and not self.shuffle)
+        if self.place == "pinned" and not in_turn:
+            return "'place: pinned' sends a table block by block; add 'sampler: blocks' or 'sequential'"
+        if "block_rows" in told and self.sampler != "blocks":
+            return "'block_rows' goes with 'sampler: blocks'; add that, or drop 'block_rows'"
+        return None
+
+    def _of_streams(self, told: set[str]) -> str | None:
+        windows = [n for n in ("buffer_rows", "slice_rows") if n in told]
+        if not self.stream:
+            return f"'{windows[0]}' goes with 'stream: true'; add that, or drop it" if windows else None
+        if "place" in told:
+            return "'place' says where a whole table rests, and a stream has none; drop 'place' or 'stream'"
+        if self.sampler not in (None, "shuffle", "sequential"):
+            return f"'sampler: {self.sampler}' needs all rows at hand; a stream knows shuffle and sequential"
+        return None
 
 
 class Bench(Section):

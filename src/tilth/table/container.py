@@ -154,9 +154,17 @@ def enter_column(values: Any, role: str) -> pl.Series:
     """Read one column (target, weight, group) that a user passed beside the table."""
     if isinstance(values, pl.Series):
         return values.fill_nan(None) if values.dtype.is_float() else values
+    module = type(values).__module__.partition(".")[0]
+    if module == "pandas" and not hasattr(values, "name") and getattr(values, "ndim", 1) == 1:
+        import pandas as pd
+
+        values = pd.Series(values)  # a bare pd.Categorical or pd.array
+    if module == "pyarrow":
+        arrow = pl.Series(pl.from_arrow(values))
+        return arrow.fill_nan(None) if arrow.dtype.is_float() else arrow
     name = getattr(values, "name", None)
     name = name if isinstance(name, str) else ""
-    if type(values).__module__.startswith("pandas"):
+    if module == "pandas":
         series = (
             getattr(values, "squeeze", lambda _: values)(1) if getattr(values, "ndim", 1) == 2 else values
         )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tilth.errors import StageError
 from tilth.stages.augment.pixels import ASPECT, TRIES, AugmentPixels
@@ -187,12 +188,69 @@ def test_a_table_without_images_is_left_alone_and_that_is_told():
     assert AugmentPixels(on=[]).for_batches(rows).augment((X,), seeded())[0] is X
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("fill", ["noise", "zero"])
-def test_nothing_is_read_back_from_the_device_of_a_batch(fill):
-    X = images().to("meta")
-    (out,) = AugmentPixels(**ALL, fill=fill).augment((X,))
-    assert out.device.type == "meta"
-    assert out.shape == X.shape
+def test_nothing_is_read_back_from_the_device_of_a_batch(fill, layout):
+    X = images().to("meta").to(memory_format=layout)
+    for how in ({}, STILL):
+        (out,) = AugmentPixels(**(ALL | how), fill=fill, border="zero").augment((X,))
+        assert out.device.type == "meta"
+        assert out.shape == X.shape
+        assert out.is_contiguous(memory_format=layout)
+
+
+class Made(TorchDispatchMode):
+    """Count the batches of numbers for which memory is taken."""
+
+    def __init__(self, X: torch.Tensor) -> None:
+        super().__init__()
+        self.cells, self.kept, self.count = X.numel(), [X.untyped_storage()], 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out.is_floating_point() and out.numel() >= self.cells:
+            memory = out.untyped_storage()
+            self.count += memory._cdata not in [kept._cdata for kept in self.kept]
+            self.kept.append(memory)
+        return out
+
+
+@pytest.mark.parametrize(
+    "how, batches",
+    [
+        ({}, 1),
+        ({"border": "zero", "flip_vertical": 0.5}, 1),
+        (STILL | {"brightness": 0.1}, 1),
+        (STILL | {"brightness": 0.1, "contrast": 0.1}, 1),
+        (STILL | {"erase": 0.5, "fill": "zero"}, 1),
+        ({"border": "zero", "erase": 0.5, "fill": "zero"}, 1),
+        ({"erase": 0.5, "fill": "zero", "contrast": 0.1}, 2),
+        ({"erase": 0.5, "fill": "noise"}, 3),
+    ],
+)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_on_a_device_memory_is_taken_for_few_batches(how, batches, layout):
+    X = images(8, height=64, width=64).to("meta").to(memory_format=layout)
+    with Made(X) as made:
+        AugmentPixels(**how).augment((X,))
+    # Noise is drawn channels last, and what it is part of is put in the other order where that is asked for.
+    plain = how.get("fill") == "noise" and layout == torch.contiguous_format
+    assert made.count == batches + plain
+
+
+def test_an_empty_batch_stays_empty():
+    X = images()[:0]
+    assert AugmentPixels(**ALL).augment((X,), seeded())[0].shape == X.shape
+
+
+@pytest.mark.parametrize("fill", ["noise", "zero"])
+def test_a_batch_that_is_only_erased_is_not_changed_itself(fill):
+    X = images().to(memory_format=torch.channels_last)
+    before = X.clone()
+    (out,) = AugmentPixels(**STILL, erase=1.0, fill=fill).augment((X,), seeded())
+    assert torch.equal(X, before)
+    assert not torch.equal(out, before)
+    assert out.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.gpu

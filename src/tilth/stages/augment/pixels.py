@@ -31,7 +31,8 @@ class AugmentPixels(BatchStage):
     Training
         Of each image, in this order: contrast and brightness are changed, it is shifted (padded on all sides
         and cropped at random) and flipped, and a rectangle is erased. Labels and weights stay as they are.
-        Everything is drawn at once for all images of the batch, and flip and shift are one copy of it.
+        Everything is drawn at once for all images of the batch; flip and shift are one copy of it, and light
+        another.
 
         It works on batches as a loader of images hands them out, normalized or not, in any type of
         floating-point numbers, in either layout of memory; whole numbers too, where
@@ -39,7 +40,9 @@ class AugmentPixels(BatchStage):
     Weights
         Unused.
     Cost
-        One pass over the pixels for light, one for flip and shift, one for erasing.
+        One new batch for light, whose contrast reads the pixels once more for their means, and one for flip
+        and shift; erasing, and the zeros of a border, are written into it. Where only erasing is asked for,
+        one. On a GPU, noise takes two more.
     Scaling
         Exact for any partition.
 
@@ -162,30 +165,37 @@ class AugmentPixels(BatchStage):
         if self.flip or self.flip_vertical or self.shift:
             X = self._moved(X, draw(4, len(X)))
         if self.erase:
-            X = self._erased(X, draw(1 + 4 * TRIES, len(X)), generator)
+            X = self._erased(X, draw(1 + 4 * TRIES, len(X)), generator, made_here=X is not batch[0])
         return (X, *batch[1:])
 
     def _lit(self, X: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+        import torch
+
         wide, more = (2 * draws - 1).to(X.dtype)[:, :, None, None, None]
-        stretch, more = 1 + self.contrast * wide, self.brightness * more
-        middle = X.mean(dim=(2, 3), keepdim=True)
-        return middle + more + stretch * (X - middle)
+        if not self.contrast:
+            return X + self.brightness * more
+        away = self.brightness * more - self.contrast * wide * X.mean(dim=(2, 3), keepdim=True)
+        return torch.addcmul(away, X, 1 + self.contrast * wide)
 
     def _moved(self, X: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
         """Copy each pixel from where it comes from: one gather for flips and shifts."""
         import torch
 
-        (height, width), (over, left_right, down, across) = X.shape[2:], draws
+        (channels, height, width), (over, left_right, down, across) = X.shape[1:], draws
         rows = self._places(height, down, over < self.flip_vertical)
         columns = self._places(width, across, left_right < self.flip)
         image = torch.arange(len(X), device=X.device)[:, None, None]
         at = (image, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :])
-        # Channels last, so that those of a pixel are copied together.
-        moved = X.permute(0, 2, 3, 1)[at].permute(0, 3, 1, 2)
+        if _layout(X) == torch.channels_last:  # the channels of a pixel are copied together
+            moved = X.permute(0, 2, 3, 1)[at].permute(0, 3, 1, 2)
+        else:
+            channel = torch.arange(channels, device=X.device)[None, :, None, None]
+            moved = X[at[0][:, None], channel, at[1][:, None], at[2][:, None]]
         if self.border == "zero":
             inside = ((rows >= 0) & (rows < height))[:, None, :, None]
-            moved = moved * (inside & ((columns >= 0) & (columns < width))[:, None, None, :])
-        return moved.contiguous(memory_format=_layout(X))
+            inside = inside & ((columns >= 0) & (columns < width))[:, None, None, :]
+            moved.masked_fill_(~inside, 0)
+        return moved
 
     def _places(self, side: int, draw: torch.Tensor, flipped: torch.Tensor) -> torch.Tensor:
         """Return for each place of the changed image the one it comes from, of shape (n_rows, side)."""
@@ -198,11 +208,14 @@ class AugmentPixels(BatchStage):
             at = (side - 1) - ((side - 1) - at.abs()).abs()
         return torch.where(flipped[:, None], at.flip(1), at)
 
-    def _erased(self, X: torch.Tensor, draws: torch.Tensor, generator: Any) -> torch.Tensor:
+    def _erased(
+        self, X: torch.Tensor, draws: torch.Tensor, generator: Any, *, made_here: bool
+    ) -> torch.Tensor:
+        """Fill a rectangle of each image, in place if the batch was made here."""
         import torch
 
-        height, width = X.shape[2:]
-        (area, aspect, down, across), chance = draws[1:].reshape(4, TRIES, -1), draws[0]
+        n_rows, channels, height, width = X.shape
+        (area, aspect, down, across), chance = draws[1:].reshape(4, TRIES, n_rows), draws[0]
         area = (self.area_least + (self.area_most - self.area_least) * area) * height * width
         aspect = torch.exp((2 * aspect - 1) * ASPECT)
         tall, wide = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
@@ -212,14 +225,15 @@ class AugmentPixels(BatchStage):
         tall, wide, down, across = (each.gather(0, first)[0] for each in (tall, wide, down, across))
         top, left = (down * (height - tall + 1)).floor(), (across * (width - wide + 1)).floor()
         inside = rectangles(top, tall * erased, left, wide, X)
-        if self.fill == "zero":
-            return X.masked_fill(inside, 0)
         randn = lambda *shape: torch.randn(shape, generator=generator, device=X.device, dtype=X.dtype)
-        if X.device.type == "cpu":
-            made = X.masked_scatter(inside, randn(int(inside.sum()) * X.shape[1]))
-            return made.contiguous(memory_format=_layout(X))
-        # Counting would wait for the device, which draws more numbers than are needed sooner.
-        return torch.where(inside, randn(*X.shape), X)
+        if self.fill == "noise" and X.device.type != "cpu":
+            # Counting the pixels would wait for the device, which draws more numbers than are needed sooner.
+            noise = randn(n_rows, height, width, channels).permute(0, 3, 1, 2)
+            return torch.where(inside, noise, X).contiguous(memory_format=_layout(X))
+        X = X if made_here else X.clone()
+        if self.fill == "zero":
+            return X.masked_fill_(inside, 0)
+        return X.masked_scatter_(inside, randn(int(inside.sum()) * channels))
 
 
 def _layout(X: torch.Tensor) -> torch.memory_format:
