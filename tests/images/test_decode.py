@@ -311,3 +311,16 @@ def test_threads_do_not_disturb_each_other():
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_an_orientation_is_found_in_its_segment_and_nowhere_else():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = saved(PIXELS, "JPEG", exif=exif)
+    padded = turned.replace(b"\xff\xe1", b"\xff\xff\xff\xe1", 1)  # fill bytes before a marker are allowed
+    for data in (turned, padded):
+        assert decode(data).shape == (80, 60, 3)
+    told = saved(PIXELS, "JPEG", comment=b"Exif\x00\x00" + exif.tobytes())
+    assert decode(told).shape == (60, 80, 3)
+    for length in range(len(turned)):  # cut anywhere, it is looked through without an error of its own
+        module._has_exif(turned[:length])

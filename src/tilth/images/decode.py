@@ -258,7 +258,7 @@ def _by_simplejpeg(
         if space not in ("YCbCr", "Gray", "RGB") or height * width > max_pixels:
             return None
         turn = 1
-        if b"Exif\x00\x00" in data[:65536]:
+        if _has_exif(data):
             with opened(data, max_pixels=max_pixels) as image:
                 turn = orientation(image)
         high, wide = _wanted(height, width, least, either, turn)
@@ -268,6 +268,20 @@ def _by_simplejpeg(
         return None
     pixels = turned(pixels[:, :, 0] if grey else pixels, turn)
     return pixels, (width, height) if TURNS.get(turn, (False,))[0] else (height, width)
+
+
+def _has_exif(data: bytes) -> bool:
+    """Tell whether a JPEG has an EXIF segment before its pixels; a search for the letters takes longer."""
+    at, end = 2, len(data) - 10
+    while at <= end and data[at] == 0xFF:
+        kind = data[at + 1]
+        if kind == 0xE1 and data[at + 4 : at + 10] == b"Exif\x00\x00":
+            return True
+        if kind == 0xDA:  # pixels begin
+            return False
+        # A byte 0xFF may be repeated before what it announces.
+        at += 1 if kind == 0xFF else 2 + (data[at + 2] << 8) + data[at + 3]
+    return False
 
 
 def _by_opencv(data: bytes, name: str, mode: Mode, max_pixels: int) -> np.ndarray | None:
