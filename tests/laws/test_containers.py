@@ -1,6 +1,7 @@
 """Law 13: what comes in goes out, with equal values, and what no stage touched is as it was."""
 
 import datetime as dt
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -41,28 +42,44 @@ def values(out):
     return pl.DataFrame(plain)
 
 
+def given(case: Case) -> tuple[pl.DataFrame, pl.Series]:
+    """Return the rows that come in every container, and their labels."""
+    return case.rows(60).select(FEATURES), case.rows(60)["y"]
+
+
+@cache
+def of_frames(case: Case) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what a column stage makes of a Polars frame: as new rows, and as those learned from."""
+    rows, y = given(case)
+    return case.make().fit(rows, y).transform(rows), case.make().fit_transform(rows, y)
+
+
+@cache
+def resampled(case: Case) -> tuple[pl.DataFrame, pl.Series]:
+    """Return what a row stage makes of a Polars frame and its labels."""
+    return case.make().fit_resample(*given(case))
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("case", cases("containers", ColumnStage, many=True))
 def test_law_13_column_stages_give_the_container_that_came(case: Case, form: str):
-    rows, y = case.rows(60).select(FEATURES), case.rows(60)["y"]
+    rows, y = given(case)
     make, kind = FORMS[form]
-    wanted = case.make().fit(rows, y).transform(rows)
-    X = make(rows)
-    stage = case.make().fit(X, y)
-    out = stage.transform(X)
-    assert type(out) is kind
+    X, stage = make(rows), case.make()
+    trained, out = stage.fit_transform(X, y), stage.transform(X)
+    wanted, wanted_of_training = of_frames(case)
+    assert type(out) is type(trained) is kind
     alike(values(out), values(wanted), rtol=1e-6)
+    alike(values(trained), values(wanted_of_training), rtol=1e-6)
     assert list(stage.get_feature_names_out()) == wanted.columns
-    alike(values(case.make().fit_transform(X, y)), values(case.make().fit_transform(rows, y)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("case", cases("containers", RowStage, many=True))
 def test_law_13_row_stages_give_the_container_that_came(case: Case, form: str):
-    rows = case.rows(60)
+    X, y = given(case)
     make, kind = FORMS[form]
-    X, y = rows.select(FEATURES), rows["y"]
-    X2, y2 = case.make().fit_resample(X, y)
+    X2, y2 = resampled(case)
     out, labels = case.make().fit_resample(make(X), y.to_numpy())
     assert type(out) is kind
     assert isinstance(labels, np.ndarray)
@@ -184,24 +201,33 @@ def test_law_13_row_stages_keep_every_pandas_type(case: Case):
         pd.testing.assert_frame_equal(out, X.iloc[rows])
 
 
+@cache
+def fitted_on(case: Case, container: str) -> tuple:
+    """Return a stage fitted on the rows in a container, and them: whom is told later what to give."""
+    rows, y = given(case)
+    X = FORMS[container][0](rows)
+    return case.make().fit(X, y), X
+
+
 @pytest.mark.parametrize("asked", ["pandas", "polars", "default"])
 @pytest.mark.parametrize("case", cases("set_output", ColumnStage, first=True))
 def test_law_13_set_output_and_scikit_learns_configuration_are_heard(case: Case, asked: str):
-    rows, y = case.rows(60).select(FEATURES), case.rows(60)["y"]
     kinds = {"pandas": pd.DataFrame, "polars": pl.DataFrame}
-    wanted = case.make().fit_transform(rows, y)
-    for X in (rows, rows.to_pandas(), rows.to_arrow()):
+    for container in ("polars", "pandas", "arrow"):
+        fitted, X = fitted_on(case, container)
         kind = kinds.get(asked, type(X))
-        out = case.make().set_output(transform=asked).fit_transform(X, y)
+        out = case.make().set_output(transform=asked).fit_transform(X, given(case)[1])
         assert type(out) is kind
-        alike(values(out), values(wanted), rtol=1e-6)
+        alike(values(out), values(of_frames(case)[1]), rtol=1e-6)
         with sklearn.config_context(transform_output=asked):
-            assert type(case.make().fit(X, y).transform(X)) is kind
-    out = (
-        case.make()
-        .set_output(transform="pandas")
-        .fit_transform(rows.to_pandas().set_axis(rows["near"].to_numpy()), y)
-    )
+            assert type(fitted.transform(X)) is kind
+
+
+@pytest.mark.parametrize("case", cases("set_output", ColumnStage, first=True))
+def test_law_13_pandas_that_is_asked_for_keeps_the_index(case: Case):
+    rows, y = given(case)
+    X = rows.to_pandas().set_axis(rows["near"].to_numpy())
+    out = case.make().set_output(transform="pandas").fit_transform(X, y)
     assert out.index.tolist() == rows["near"].to_list()
 
 

@@ -1,5 +1,7 @@
 """Laws 1, 2, 4 and 10 of column stages, and their inverses: learning merges, changing splits."""
 
+from functools import cache
+
 import numpy as np
 import polars as pl
 import pytest
@@ -18,15 +20,22 @@ CUTS = {
 }
 
 
+@cache
+def changed(case: Case) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what the stage makes of the case's own table, as new rows and as those learned from."""
+    stage, frame = case.fitted(), case.table().frame
+    return stage.change(frame).collect(), stage.change_training(frame).collect()
+
+
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("case", cases("merge", ColumnStage))
 def test_law_1_what_is_learned_from_parts_is_what_is_learned_from_the_whole(case: Case, cut: str):
     table = case.table()
-    whole = case.fitted(table)
     merged = case.make().fit_table(parts(table, *CUTS[cut]))
-    alike(learned(merged), learned(whole))
-    alike(merged.change(table.frame).collect(), whole.change(table.frame).collect())
-    alike(merged.change_training(table.frame).collect(), whole.change_training(table.frame).collect())
+    alike(learned(merged), learned(case.fitted()))
+    new, trained = changed(case)
+    alike(merged.change(table.frame).collect(), new)
+    alike(merged.change_training(table.frame).collect(), trained)
 
 
 @pytest.mark.parametrize("case", cases("split", ColumnStage))
@@ -38,7 +47,7 @@ def test_law_2_what_is_done_to_parts_is_what_is_done_to_the_whole(case: Case):
         alike(pl.concat(done), whole)
     own = case.table()
     trained = [stage.change_training(part.frame).collect() for part in parts(own, [1, 50])]
-    alike(pl.concat(trained), stage.change_training(own.frame).collect())
+    alike(pl.concat(trained), changed(case)[1])
 
 
 @pytest.mark.parametrize("case", cases("split", ColumnStage))
@@ -59,20 +68,17 @@ def test_law_2_the_query_tells_the_columns_that_it_gives(case: Case):
 @pytest.mark.parametrize("case", cases("seed", ColumnStage))
 def test_law_4_one_two_and_seventeen_partitions_give_the_same(case: Case):
     table = case.table()
-    outs = []
-    for count in (1, 2, 17):
+    for count in (2, 17):
         bounds = [table.height * i // count for i in range(1, count)]
-        outs.append(case.make().fit_table(parts(table, bounds)).change(table.frame).collect())
-    for out in outs[1:]:
-        alike(out, outs[0])
+        out = case.make().fit_table(parts(table, bounds)).change(table.frame).collect()
+        alike(out, changed(case)[0])
 
 
 @pytest.mark.parametrize("case", cases("seed", ColumnStage))
 def test_law_4_fitting_again_gives_the_same_to_the_last_bit(case: Case):
-    table = case.table()
-    one, two = case.fitted(table), case.fitted(table)
-    assert one.change(table.frame).collect().equals(two.change(table.frame).collect())
-    assert one.fit_table([table]).change(table.frame).collect().equals(two.change(table.frame).collect())
+    table, stage = case.table(), case.make()
+    for _ in range(2):
+        assert stage.fit_table([table]).change(table.frame).collect().equals(changed(case)[0])
 
 
 @pytest.mark.parametrize("case", cases("new data", ColumnStage))
@@ -87,16 +93,17 @@ def test_law_10_new_rows_keep_their_number_and_order(case: Case):
             assert out.role(role).equals(new.role(role)), role
 
 
+INVERTED = [case for case in cases("inverse", ColumnStage) if hasattr(case.values[0].cls, "invert")]
+
+
 @pytest.mark.parametrize("gaps", [False, True])
-@pytest.mark.parametrize("case", cases("inverse", ColumnStage))
+@pytest.mark.parametrize("case", INVERTED)
 def test_what_can_be_inverted_gives_the_columns_back(case: Case, gaps: bool):
     if gaps and case.key in COMPLETE:
         return
-    table = Table.of(made(120, 0, not gaps), roles=ROLES)
-    if case.key in NUMBERS:
-        rows = table.frame.collect()
-        table = table.with_frame(rows.with_columns(numbers(rows)).lazy())
-    stage = case.fitted(table)
+    rows = made(120, 0, not gaps)
+    table = Table.of(rows.with_columns(numbers(rows)) if case.key in NUMBERS else rows, roles=ROLES)
+    stage = case.fitted() if gaps or case.key in COMPLETE else case.fitted(table)
     if not hasattr(stage, "invert"):
         return
     before = table.frame.select(ROW, *table.features).collect()

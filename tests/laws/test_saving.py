@@ -1,5 +1,7 @@
 """Laws 6 and 7: a saved stage gives the same output, and a stage is its recipe."""
 
+from functools import cache
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,13 +13,28 @@ from tilth.core import RowStage
 Pipeline = tilth.Pipeline
 
 
+def given(case):
+    return case.rows().select(FEATURES), case.rows()["y"]
+
+
+@cache
+def run(case):
+    """Return a pipeline of the stage, fitted, and what came out: of row stages what they leave, else rows."""
+    pipe = Pipeline([case.make()])
+    return pipe, came_out(pipe, case)
+
+
+def came_out(pipe, case):
+    X, y = given(case)
+    return pipe.fit_resample(X, y) if acts_as(case.make()) is RowStage else (pipe.fit(X, y).transform(X),)
+
+
 @pytest.mark.parametrize("case", cases("bundle"))
 def test_law_6_a_saved_stage_gives_the_same_output(case: Case, tmp_path):
-    rows = case.rows()
-    X, y = rows.select(FEATURES), rows["y"]
-    pipe = Pipeline([case.make()]).fit(X, y)
+    pipe, _ = run(case)
     pipe.save(tmp_path / "bundle")
     again = tilth.load(tmp_path / "bundle")
+    X = given(case)[0]
     for new in (X, case.rows(50, seed=4).select(FEATURES), X.head(1)):
         wanted, found = pipe.transform(new), again.transform(new)
         assert found.schema == wanted.schema
@@ -36,9 +53,7 @@ def test_law_6_a_saved_stage_gives_the_same_output(case: Case, tmp_path):
 
 @pytest.mark.parametrize("case", cases("bundle", RowStage))
 def test_law_6_the_ledger_is_saved_with_the_stage(case: Case, tmp_path):
-    rows = case.rows()
-    X, y = rows.select(FEATURES), rows["y"]
-    pipe = Pipeline([case.make()]).fit(X, y)
+    pipe, _ = run(case)
     pipe.save(tmp_path / "bundle")
     again = tilth.load(tmp_path / "bundle")
     assert again.ledger_.account() == pipe.ledger_.account()
@@ -60,19 +75,10 @@ def test_law_7_a_stage_and_its_recipe_are_the_same(case: Case):
 
 @pytest.mark.parametrize("case", cases("recipe", many=True))
 def test_law_7_the_stage_of_a_recipe_does_the_same(case: Case):
-    rows = case.rows()
-    X, y = rows.select(FEATURES), rows["y"]
-    one = Pipeline([case.make()])
-    two = Pipeline.from_recipe(tilth.Recipe.from_text(one.to_recipe().to_yaml()))
-    outs = [
-        pipe.fit_resample(X, y) if _has_rows(case) else (pipe.fit(X, y).transform(X),) for pipe in (one, two)
-    ]
-    for a, b in zip(*outs, strict=True):
+    text = Pipeline([case.make()]).to_recipe().to_yaml()
+    again = Pipeline.from_recipe(tilth.Recipe.from_text(text))
+    for a, b in zip(came_out(again, case), run(case)[1], strict=True):
         assert a.equals(b) if isinstance(a, pl.DataFrame | pl.Series) else np.array_equal(a, b)
-
-
-def _has_rows(case):
-    return acts_as(case.make()) is RowStage
 
 
 def _plain(value):

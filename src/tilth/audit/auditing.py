@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.audit import causes, dimension, held_out, hidden, leakage, missing, pairs, pictures, slices
 from tilth.audit import columns as column_checks
@@ -280,7 +280,7 @@ def _missing(table: Table, y: Column | None, seed: int) -> list[Finding]:
     found = list(missing.shares(table, gaps))
     found += guarded("the check of what is missing together", lambda: missing.pattern(gaps))
     # Thin matrices again: threads would wait for one another far longer than they work.
-    with threadpool_limits(1, user_api="blas"):
+    with get_cached_controller().limit(limits=1, user_api="blas"):
         found += guarded("the check 'reasons'", lambda: causes.reasons(table, gaps, seed))
         found += guarded("the check 'little'", lambda: causes.little(table, gaps, seed))
     if y is not None and y.distinct > 1:

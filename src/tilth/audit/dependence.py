@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.probes.inputs import Inputs
 from tilth.stages.folds import folds_of
@@ -114,7 +114,7 @@ def dependence(
     fold = folds_of(ids, FOLDS, seed, missing.astype(np.int64), groups)
     guess = np.zeros(len(missing))
     models: list[HistGradientBoostingClassifier | None] = []
-    with threadpool_limits(1, user_api="openmp"):
+    with get_cached_controller().limit(limits=1, user_api="openmp"):
         for number in range(FOLDS):
             inside, known = fold == number, missing[fold != number]
             if known.all() or not known.any() or not inside.any():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.audit.numbers import MOST_COLUMNS, Numbers
 from tilth.core.finding import Finding, Severity
@@ -173,7 +173,7 @@ def look(
     seed : int
     """
     # A few products of matrices: threads would wait for one another as long as they work.
-    with threadpool_limits(1, user_api="blas"):
+    with get_cached_controller().limit(limits=1, user_api="blas"):
         numbers = Numbers.of(table, without, seed)
         if numbers.left_out:
             message = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.audit.album import Album
 from tilth.audit.kept import Answer, kept
@@ -197,7 +197,7 @@ def judged_before(one: Stage, seen: Table) -> Stage:
 
     def judge() -> Answer:
         # Probes multiply thin matrices: threads would wait for one another far longer than they work.
-        with threadpool_limits(1, user_api="blas"):
+        with get_cached_controller().limit(limits=1, user_api="blas"):
             one.fit_table(seen)
         told = getattr(one, "judgment_", None)
         return {"digest": one.digest_, **told} if told else {}

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.core import Finding
 from tilth.core.parameters import spoken
@@ -52,7 +52,7 @@ def methods(table: Table, without: Collection[str], imputers: Sequence[Line], se
     rows = statistics.sample([*columns, ROW], MOST_ROWS, seed)
     start = time.perf_counter()
     # Thin matrices: threads would wait for one another far longer than they work.
-    with threadpool_limits(1, user_api="blas"):
+    with get_cached_controller().limit(limits=1, user_api="blas"):
         trial = compare(made, rows, columns, repeats=REPEATS, seed=seed)
     chosen = trial.chosen(SURE, None)
     loss = float(trial.losses()[chosen])

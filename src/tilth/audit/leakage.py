@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.audit.column import Column
 from tilth.audit.texts import sentences
@@ -298,7 +298,7 @@ def _together(columns: Sequence[Column], question: Question) -> float:
     made = HistGradientBoostingClassifier if question.n_classes else HistGradientBoostingRegressor
     rounds = 30 if question.n_classes > 10 else 100
     guess = question.naive.copy()
-    with threadpool_limits(1, user_api="openmp"):
+    with get_cached_controller().limit(limits=1, user_api="openmp"):
         for number in range(FOLDS):
             inside = question.fold == number
             known = question.truth[~inside]

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import polars as pl
 from sklearn.base import clone
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.core import ColumnStage, Finding, RowStage, Stage, model_of
 from tilth.errors import TilthError
@@ -72,7 +72,7 @@ def look(stages: Iterable[Stage], table: Table, tell: Callable[[str], None]) -> 
     """
     found: list[Finding] = []
     # Probes multiply thin matrices: threads would wait for one another far longer than they work.
-    with threadpool_limits(1, user_api="blas"):
+    with get_cached_controller().limit(limits=1, user_api="blas"):
         for one in stages:
             tell(one.key)
             found += guarded(one.key, lambda one=one: _found(one, table))  # type: ignore[misc]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.audit.column import Column
 from tilth.audit.target import is_classes
@@ -83,7 +83,7 @@ def asked(table: Table, y: Column, probe: Any, seed: int, without: Sequence[str]
     table = table.with_frame(table.frame.sort(ROW)).collect()
     columns = [c for c, kind in table.kinds.items() if kind in KINDS and c not in without]
     classes = is_classes(y)
-    with threadpool_limits(1, user_api="blas"):
+    with get_cached_controller().limit(limits=1, user_api="blas"):
         if not columns:
             return Losses(np.zeros(0, np.uint64), np.zeros(0), classes, "")
         if classes:

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.errors import ImageError
 from tilth.images.decode import MAX_PIXELS, content, decoded_from, resized
@@ -91,7 +91,7 @@ def properties(
     # What was not decoded under one cap may be under another.
     version = VERSION if max_pixels == MAX_PIXELS else f"{VERSION}-{max_pixels}"
     # Files are many: one thread each does more than several that share a small matrix.
-    with quiet(), threadpool_limits(1, user_api="blas"):
+    with quiet(), get_cached_controller().limit(limits=1, user_api="blas"):
         return remembered(
             lambda some: _lines(some, max_pixels),
             [None if path is None else str(path) for path in paths],

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import get_cached_controller
 
 from tilth.errors import DataError
 from tilth.neighbors.approximate import nearest_walked
@@ -161,7 +161,7 @@ class _Search:
         step = max(self.block_bytes // (tiles.cell_bytes * width), 1)
         blocks = [slice(start, min(start + step, rows.size)) for start in range(0, rows.size, step)]
         here = isinstance(tiles.arrays, NumpyArrays)
-        blas = ThreadpoolController().select(user_api="blas")
+        blas = get_cached_controller().select(user_api="blas")
         threads = min(max((pool["num_threads"] for pool in blas.info()), default=1), len(blocks))
         if not here or threads == 1:
             for block in blocks:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import get_cached_controller
 
 from tilth.errors import DataError
 from tilth.neighbors.arrays import GROUP, NumpyArrays
@@ -161,7 +161,7 @@ class _Valuing:
             tiles = Tiles(self.sides, masked=self.masked, arrays=NumpyArrays(), dtype="float32")
         step = max(block_bytes // (4 * n_train), 1)
         blocks = [slice(at, min(at + step, n_valid)) for at in range(0, n_valid, step)]
-        blas = ThreadpoolController().select(user_api="blas")
+        blas = get_cached_controller().select(user_api="blas")
         threads = min(max((pool["num_threads"] for pool in blas.info()), default=1), len(blocks))
         own = [tiles and tiles.again(NumpyArrays()) for _ in range(threads)]
         total = np.zeros(n_train)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import get_cached_controller
 
 from tilth.neighbors.arrays import NumpyArrays
 from tilth.neighbors.space import Space
@@ -73,7 +73,7 @@ class _Look:
         masked = not (sides.q_present.all() and sides.r_present.all())
         self.tiles = Tiles(sides, masked=masked, arrays=NumpyArrays(), dtype="float32")
         self.n_asked, self.n_others, self.n_all = len(asked), len(others), len(others) + len(own)
-        self.blas = ThreadpoolController().select(user_api="blas")
+        self.blas = get_cached_controller().select(user_api="blas")
 
     def sheltered(self, k: int) -> np.ndarray:
         limit, left = self._limits(), np.arange(self.n_asked)

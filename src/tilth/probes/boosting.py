@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.utils._param_validation import Interval
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.errors import TilthWarning
 from tilth.probes.inputs import Inputs
@@ -121,7 +121,7 @@ class Boosting(Probe):
         # rows it looks at hold none of them.
         known = np.isfinite(matrix).sum(axis=0)
         matrix[:, known < LEAF_ROWS * max(1.0, len(matrix) / BINNED_ROWS)] = 0
-        with threadpool_limits(self.n_jobs, user_api="openmp"):
+        with get_cached_controller().limit(limits=self.n_jobs, user_api="openmp"):
             self.model_ = model.fit(matrix, target, sample_weight=weight)
         self.n_iter_ = int(model.n_iter_)
 
@@ -143,7 +143,7 @@ class Boosting(Probe):
         return bool(enough)
 
     def _answer(self, matrix: Matrix) -> Matrix:
-        with threadpool_limits(self.n_jobs, user_api="openmp"):
+        with get_cached_controller().limit(limits=self.n_jobs, user_api="openmp"):
             if self.task_ == "classification":
                 return self.model_.predict_proba(matrix)
             return self.model_.predict(matrix)

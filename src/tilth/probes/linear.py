@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils._param_validation import Interval
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 from tilth.probes.inputs import Inputs
 from tilth.probes.model import Matrix, Probe, Vector
@@ -78,7 +78,7 @@ class Linear(Probe):
             model = LogisticRegression(C=self.C, max_iter=self.max_iter)
             # A step of lbfgs multiplies thin matrices: threads would wait for one another far longer than
             # they work.
-            with threadpool_limits(1, user_api="blas"):
+            with get_cached_controller().limit(limits=1, user_api="blas"):
                 self.model_ = model.fit(matrix, target, sample_weight=weight)
             self.n_iter_ = int(model.n_iter_.max())
         else:

@@ -10,7 +10,7 @@ from operator import add
 from typing import Any, TypeVar
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import get_cached_controller
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ def _threads(tasks: int, threads: int | None) -> Iterator[Callable[..., Iterable
     if tasks == 1 or threads == 1:
         yield map
         return
-    blas = ThreadpoolController().select(user_api="blas")
+    blas = get_cached_controller().select(user_api="blas")
     threads = threads or max((pool["num_threads"] for pool in blas.info()), default=1)
     with blas.limit(limits=1), ThreadPoolExecutor(threads) as pool:
         yield pool.map

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import get_cached_controller
 
 from tilth.errors import DataError
 
@@ -283,7 +283,7 @@ class Given:
             pass_over(0)
             return guess, doubted
         # Each block has a place of its own to write to, so that threads need not wait for each other.
-        blas = ThreadpoolController().select(user_api="blas")
+        blas = get_cached_controller().select(user_api="blas")
         threads = max((pool["num_threads"] for pool in blas.info()), default=1)
         with blas.limit(limits=1), ThreadPoolExecutor(threads) as pool:
             list(pool.map(pass_over, range(0, rows, step)))

@@ -12,6 +12,8 @@ from tilth.statistics.gram import Gram
 
 ROUNDING = 1e-8
 """Share of the largest variance below which a direction is not told from rounding."""
+NO_SPREAD = 1e-12
+"""Share of the variance within classes up to which it is nothing but rounding: each class is one point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,8 @@ class Directions:
 def discriminants(gram: Gram, classes: int, size: int, shrinkage: float | Literal["auto"]) -> Directions:
     """Return the directions along which classes lie farthest apart, in units of their spread.
 
+    Where each class is one point, the units are those of the spread of all rows.
+
     Parameters
     ----------
     gram : Gram
@@ -67,6 +71,8 @@ def discriminants(gram: Gram, classes: int, size: int, shrinkage: float | Litera
     # Each column of `away` is a class's mean, from the mean of all, weighted by the root of its share.
     between = away @ away.T
     within = total - between
+    if np.trace(within) <= NO_SPREAD * np.trace(total):
+        within = total
     if shrinkage == "auto":
         shrinkage = oas(within, gram.rows)
     middle = np.trace(within) / width

@@ -129,6 +129,17 @@ def test_what_is_constant_or_told_twice_does_no_harm() -> None:
             same(two, one)
 
 
+@pytest.mark.parametrize("shrinkage", ["auto", 0.0, 1.0])
+@pytest.mark.parametrize("unit", [1.0, 0.1, 1 / 3, 1e6])
+def test_classes_that_are_one_point_each_are_told_apart(unit: float, shrinkage: float | str) -> None:
+    points = np.array([[0.0, 1.0, 7.0], [1.0, 5.0, 7.0], [2.0, -3.0, 7.0]]) * unit
+    kind = np.array([0, 1, 1, 0, 0, 1, 0, 2, 2, 0])
+    stage = ReduceSupervised(shrinkage=shrinkage).fit(points[kind], kind)
+    np.testing.assert_allclose(stage.shares_, [1.0, 1.0], rtol=1e-9)
+    out = stage.transform(points)
+    assert min(np.linalg.norm(one - two) for one, two in pairwise([*out, out[0]])) > 0.5
+
+
 def test_the_inverse_is_the_least_squares_one() -> None:
     X, kind = made()
     for given in ({}, {"method": "pls", "size": 3}):
