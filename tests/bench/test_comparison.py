@@ -27,8 +27,9 @@ from tests.bench.planted import (
     gaussian,
 )
 from tilth.bench import compare
-from tilth.bench.answering import RowsChanged
+from tilth.bench.preparing import RowsChanged
 from tilth.bench.statistics import corrected_t
+from tilth.core import RowPlan
 from tilth.errors import DataError, StageError, UnknownName
 from tilth.pipeline import Pipeline
 from tilth.stages.augment.jitter import AugmentJitter
@@ -382,3 +383,27 @@ def test_a_batch_stage_is_judged_where_it_adds_rows_and_said_not_to_be_where_it_
     assert len(told) == 1 - expand
     assert trained["after"] == trained["before"] * (1 + expand)
     assert difference.any() == (expand > 0)
+
+
+class ToHalf(Oversample):
+    """Repeat rows of class 1 where they are the fewer: in some folds, nothing is done."""
+
+    shifts_prior = True
+
+    def plan(self, table):
+        times = 2 if (table.y.to_numpy() == 1).mean() < 0.35 else 1
+        return RowPlan(np.where(table.y.to_numpy() == 1, times, 1))
+
+
+def test_the_correction_of_frequencies_is_told_though_some_folds_needed_none():
+    X, _ = gaussian(101)
+    y = (np.arange(101) % 2).astype(int)
+    y[0] = 1
+    time = np.arange(101)
+    y[:40] = (np.arange(40) % 4 == 0).astype(int)
+    done = compare(None, [ToHalf()], X, y, **ALONE, time=time, folds=4, repeats=1)
+    raw = done.scores.filter(arm="after, uncorrected", metric="log_loss")
+    assert 0 < raw.height < 4
+    (finding,) = [f for f in done.controls if f.kind == "bench.prior"]
+    with_it = done.scores.filter(arm="after", metric="log_loss").join(raw, on=["fold"])
+    assert finding.score == pytest.approx((with_it["value_right"] - with_it["value"]).mean())

@@ -18,9 +18,9 @@ from sklearn.model_selection import learning_curve as sklearns
 import tilth
 from tests.bench.planted import SEEN, FlipLabels, Loses, Oversample, Recorder, RowSpy, Spy, Weigh, gaussian
 from tilth.bench import learning_curve
-from tilth.bench.answering import RowsChanged
 from tilth.bench.curve import sizes_of
 from tilth.bench.design import Arm
+from tilth.bench.preparing import RowsChanged
 from tilth.bench.subset import draw_order, with_fewer
 from tilth.bench.trial import plan
 from tilth.errors import DataError

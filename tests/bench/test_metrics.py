@@ -177,3 +177,32 @@ def test_the_primary_metric_follows_from_the_task_or_is_named():
 def test_a_relative_rope_is_a_share_of_the_score_before():
     assert ours.METRICS["rmse"].half_width(20.0) == pytest.approx(0.2)
     assert ours.METRICS["roc_auc"].half_width(0.9) == 0.005
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 4), st.integers(1, 40))
+def test_f1_and_average_precision_equal_scikit_learn_on_any_answers(seed, classes, rows):
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, classes, rows)
+    # Few levels, so that ties and classes nobody names occur.
+    answer = random.integers(1, 4, (rows, classes)).astype(float)
+    answer /= answer.sum(axis=1, keepdims=True)
+    weight = random.uniform(0.1, 3, rows)
+    average = "binary" if classes == 2 else "macro"
+    peer = sk.f1_score(truth, answer.argmax(1), average=average, sample_weight=weight, zero_division=0.0)
+    assert ours.f1(truth, answer, weight) == pytest.approx(peer, abs=1e-12)
+    if classes == 2:
+        said = ours.average_precision(truth, answer, weight)
+        if truth.any():
+            peer = sk.average_precision_score(truth, answer[:, 1], sample_weight=weight)
+            assert said == pytest.approx(peer, abs=1e-12)
+        else:
+            assert np.isnan(said)
+
+
+def test_rows_without_weight_have_no_precision():
+    truth, said = np.array([0, 1, 1]), np.array([0.9, 0.8, 0.1])
+    answer = np.column_stack([1 - said, said])
+    weight = np.array([0.0, 1.0, 0.0])
+    assert ours.average_precision(truth, answer, weight) == 1.0
+    assert np.isnan(ours.average_precision(truth, answer, np.array([1.0, 0.0, 0.0])))

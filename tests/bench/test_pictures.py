@@ -9,9 +9,9 @@ import pytest
 
 from tests.probes.drawn import drawn
 from tilth.bench import ablate, compare, learning_curve
-from tilth.bench.answering import RowsChanged
 from tilth.bench.folds import units_of
 from tilth.bench.pictures import copies_of, default_probes
+from tilth.bench.preparing import RowsChanged
 from tilth.core import BatchStage, ColumnStage, RowPlan, RowStage
 from tilth.errors import DataError
 from tilth.probes import CNN, MLP, Transfer

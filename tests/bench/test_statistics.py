@@ -130,3 +130,16 @@ def test_naive_test_invents_effects_where_the_corrected_one_does_not():
     assert naive > 0.20, f"the naive test claimed {naive:.1%}"
     assert corrected <= 0.05, f"the corrected test claimed {corrected:.1%}"
     assert sure <= 0.05, f"the posterior was sure of a gain in {sure:.1%}"
+
+
+def test_p_and_posterior_equal_those_of_baycomp_worked_out_once():
+    # baycomp 1.0.3: CorrelatedTTest.probs(zeros, BY_HAND, rope=0.005).
+    once = (0.0031050962192814974, 0.013949615364423407, 0.9829452884162951)
+    assert correlated_posterior(BY_HAND, 5, 0.005) == pytest.approx(once, abs=1e-12)
+
+
+def test_a_ratio_takes_the_place_of_one_over_folds_less_one():
+    assert corrected_t(BY_HAND, 5, ratio=1 / 4) == corrected_t(BY_HAND, 5)
+    wide = corrected_t(BY_HAND, 5, ratio=0.5)
+    assert wide.se == pytest.approx(math.sqrt(5e-5 * (1 / 5 + 0.5)), rel=1e-12)
+    assert correlated_posterior(BY_HAND, 5, 0.005, ratio=0.5)[2] < correlated_posterior(BY_HAND, 5, 0.005)[2]

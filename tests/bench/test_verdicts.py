@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from tilth.bench.result import SCORES
+from tilth.bench.slices import SLICED
 from tilth.bench.verdicts import Facts, Question, judge
 
 FOLDS, REPEATS = 5, 5
@@ -183,3 +184,62 @@ def test_scores_that_could_not_be_computed_are_left_out_in_pairs():
     )
     assert _verdict(holed).n_scores == 20
     assert _verdict(scores.with_columns(value=pl.lit(float("nan")))).word == "not testable"
+
+
+def _slices(**slices):
+    """Make scores of slices; each maps arms to (mean, spread)."""
+    lines = []
+    for name, arms in slices.items():
+        for arm, (mean, spread) in arms.items():
+            for j, noise in enumerate(NOISE):
+                lines.append(("linear", "roc_auc", name, arm, j // FOLDS, j % FOLDS, mean + spread * noise))
+    return pl.DataFrame(lines, schema=SLICED, orient="row")
+
+
+@pytest.mark.parametrize(
+    ("after", "spread", "word"),
+    [(0.77, 0.004, "trades"), (0.785, 0.002, "helps"), (0.77, 0.2, "helps"), (0.85, 0.004, "helps")],
+    ids=["clear", "clear and small", "large and unclear", "a gain"],
+)
+def test_a_slice_that_clearly_loses_a_fiftieth_makes_a_trade(after, spread, word):
+    scores = _scores(before={"roc_auc": (0.8, 0), **FLAT}, after={"roc_auc": (0.83, 0.002), **FLAT})
+    slices = _slices(
+        few={"before": (0.8, 0), "after": (after, spread)},
+        most={"before": (0.8, 0), "after": (0.84, 0.01)},
+    )
+    (verdict,) = judge(scores, [Question("before", "after")], ["linear"], _facts(), slices)
+    guard = verdict.guards["worst slice"]
+    assert verdict.word == word and guard.broken == (word == "trades")
+    if after < 0.8:
+        assert guard.metric == "roc_auc where few"
+        assert guard.difference == pytest.approx(after - 0.8)
+
+
+def test_p_values_of_slices_are_adjusted_for_their_number():
+    scores = _scores(before={"roc_auc": (0.8, 0), **FLAT}, after={"roc_auc": (0.83, 0.002), **FLAT})
+    bad = {"before": (0.8, 0), "after": (0.77, 0.024)}
+    good = {"before": (0.8, 0), "after": (0.8, 0.05)}
+    ask = [Question("before", "after")], ["linear"], _facts()
+    (alone,) = judge(scores, *ask, _slices(bad=bad))
+    (many,) = judge(scores, *ask, _slices(bad=bad, **{f"s{k}": good for k in range(9)}))
+    assert alone.guards["worst slice"].p < 0.05 and alone.word == "trades"
+    assert many.guards["worst slice"].p == pytest.approx(min(1, 10 * alone.guards["worst slice"].p))
+    assert many.word == "helps"
+
+
+def test_a_slice_scored_in_few_folds_is_not_compared():
+    scores = _scores(before={"roc_auc": (0.8, 0), **FLAT}, after={"roc_auc": (0.83, 0.002), **FLAT})
+    slices = _slices(few={"before": (0.8, 0), "after": (0.7, 0.001)})
+    holed = slices.with_columns(value=pl.when(pl.col("repeat") > 1).then(float("nan")).otherwise("value"))
+    (verdict,) = judge(scores, [Question("before", "after")], ["linear"], _facts(), holed)
+    assert "worst slice" not in verdict.guards and verdict.word == "helps"
+
+
+def test_growing_training_parts_widen_intervals_and_ask_for_more_rows():
+    scores = _scores(before={"roc_auc": (0.8, 0)}, after={"roc_auc": (0.83, 0.03)})
+    random, timed = _verdict(scores), _verdict(scores, ratio=0.457)
+    assert timed.high - timed.low > random.high - random.low and timed.p > random.p
+    assert timed.p_same + timed.p_hurts > random.p_same + random.p_hurts
+    # Six parts, of which five are tested: 29 rows are fewer than 5 in each.
+    assert _verdict(scores, counts=np.array([971, 29])).word != "not testable"
+    assert _verdict(scores, counts=np.array([971, 29]), ratio=0.457).word == "not testable"

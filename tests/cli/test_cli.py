@@ -18,7 +18,7 @@ from tilth.recipes.line import Line
 from tilth.stages import find, keys
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
-SLOW = ("labels", "fashion")
+SLOW = ("labels", "fashion", "helps")
 """Examples that take long, or whose data is made by a script first."""
 
 
@@ -186,6 +186,47 @@ def test_bench_prints_a_verdict_with_its_interval(folder, capsys):
     assert "Written: b.html" in err
 
 
+def test_bench_looks_closer_where_it_is_asked_to(folder, capsys):
+    code, out, err = run(capsys, "bench", "recipe.yaml", "--explain", "--robustness", "--report", "b.html")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert "Which columns matter?" in out
+    assert any("linear" in line and "age" in line for line in lines)
+    assert any("missing cells, 30% of the cells" in line and "→" not in line for line in lines)
+    assert sum("after relies most on" in line or "no column is sure" in line for line in lines) == 1
+    page = Path("b.html").read_text()
+    assert "Which columns matter?" in page
+    assert "What does it withstand?" in page
+
+
+def test_a_recipe_can_ask_for_columns_in_groups(folder, capsys):
+    text = Path("recipe.yaml").read_text()
+    Path("recipe.yaml").write_text(text.replace("n_jobs: 1", "n_jobs: 1, explain: {both: [age, income]}"))
+    code, out, err = run(capsys, "bench", "recipe.yaml", "--json")
+    assert code == 0, err
+    told = json.loads(out)["comparison"]
+    assert {line["column"] for line in told["explanation"]["importance"]} == {"both"}
+    assert "robustness" not in told
+
+
+@pytest.mark.parametrize(
+    ("split", "bench"),
+    [("{test: 0.25, by: time, column: day}", ""), ("{test: 0.25}", ", time: day")],
+    ids=["split by time", "asked for"],
+)
+def test_bench_goes_by_time_where_the_rows_are_split_so_or_it_is_asked_for(split, bench, folder, capsys):
+    people = pl.read_csv("people.csv").with_row_index("day")
+    people.write_csv("people.csv")
+    text = Path("recipe.yaml").read_text().replace("{test: 0.25}", split)
+    Path("recipe.yaml").write_text(text.replace("n_jobs: 1", f"n_jobs: 1, slices: [city]{bench}"))
+    code, out, err = run(capsys, "bench", "recipe.yaml")
+    assert code == 0, err
+    assert "Column 'day' orders the rows: each of 3 blocks" in out
+    code, out, _ = run(capsys, "bench", "recipe.yaml", "--learning-curve", "--json")
+    told = json.loads(out)["curve"]
+    assert any("orders the rows" in found["message"] for found in told["leaks"])
+
+
 def test_bench_judges_each_stage_where_the_recipe_asks(folder, capsys):
     text = (
         Path("recipe.yaml")
@@ -223,6 +264,42 @@ def test_bench_says_whether_more_rows_would_help(asked, folder, capsys):
     told = json.loads(out)
     assert code == 0 and told["curve"]["sizes"][-1] == 60
     assert len(told["curve"]["curves"][0]["points"]) == len(told["curve"]["sizes"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "title", "arm"),
+    [("add_one", "it alone against none", "only impute.simple"), ("shapley", "its Shapley value", "none")],
+)
+def test_bench_judges_stages_in_other_ways(folder, capsys, asked, title, arm):
+    text = Path("recipe.yaml").read_text().replace("n_jobs: 1", f"n_jobs: 1, ablate: {asked}")
+    Path("recipe.yaml").write_text(text.replace("- balance.over\n", "").replace("repeats: 2", "repeats: 1"))
+    code, out, err = run(capsys, "bench", "recipe.yaml", "--results", "r.csv", "--report", "b.html")
+    assert code == 0, err
+    assert f"Each stage: {title}" in out and "Written: b.html" in err and "r.csv" in err
+    table = pl.read_csv("r.csv")
+    assert set(table["stage"].fill_null("")) == {"", "impute.simple", "encode.category"}
+    code, out, _ = run(capsys, "bench", "recipe.yaml", "--json", "--results", "r.json")
+    told = json.loads(out)["ablation"]
+    assert told["method"] == asked and arm in {line["arm"] for line in told["scores"]}
+    assert json.loads(Path("r.json").read_text())["ablation"]["method"] == asked
+
+
+def test_bench_goes_on_in_a_folder_and_refuses_that_of_another(folder, capsys):
+    text = (
+        Path("recipe.yaml").read_text().replace("n_jobs: 1", "n_jobs: 1, ablate: true, learning_curve: true")
+    )
+    text = text.replace("- balance.over\n", "").replace("repeats: 2", "repeats: 1")
+    Path("recipe.yaml").write_text(text)
+    code, first, _ = run(capsys, "bench", "recipe.yaml", "--resume", "kept")
+    assert code == 0
+    for part in ("comparison", "ablation", "curve"):
+        assert len(list(Path("kept", part).glob("repeat-0-fold-*.json"))) == 3
+    Path("kept", "ablation", "repeat-0-fold-1.json").unlink()
+    code, again, _ = run(capsys, "bench", "recipe.yaml", "--resume", "kept")
+    assert code == 0 and again == first
+    Path("recipe.yaml").write_text(text.replace("repeats: 1", "repeats: 2"))
+    code, _, err = run(capsys, "bench", "recipe.yaml", "--resume", "kept")
+    assert code == 2 and "design.repeats is 1 there and 2 here" in err
 
 
 def test_bench_refuses_sizes_that_the_rows_do_not_hold(folder, capsys):

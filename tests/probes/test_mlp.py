@@ -88,3 +88,87 @@ def test_trains_on_five_thousand_rows_in_seconds_of_one_core():
     assert time.process_time() - start < 8  # 1 to 2 s on an idle core
     assert model.stopped_ == "patience"
     assert model.score(frame, y) > 0.85
+
+
+OPTIONS = {
+    "activation": "leaky_relu",
+    "initialization": "xavier",
+    "batch_norm": False,
+    "optimizer": "rmsprop",
+    "momentum": 0.5,
+    "warmup_share": 0.5,
+    "clip_norm": 0.01,
+    "l1": 0.01,
+    "l2": 0.1,
+    "adversarial": "fgsm",
+    "scale": "standard",
+}
+
+
+def test_the_later_parameters_default_to_what_was_done_before():
+    X, product = interaction(200)
+    told = {
+        "activation": "relu",
+        "initialization": "he",
+        "batch_norm": True,
+        "optimizer": "adamw",
+        "momentum": 0.9,
+        "warmup_share": 0.05,
+        "clip_norm": 1.0,
+        "l1": 0,
+        "l2": 0,
+        "adversarial": None,
+        "scale": "robust",
+    }
+    given, plain = (quick(max_epochs=3, **more).fit(X, product > 0) for more in (told, {}))
+    np.testing.assert_array_equal(given.predict_proba(X), plain.predict_proba(X))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_each_option_changes_the_training_and_survives_a_trip(name):
+    X, product = interaction(200)
+    plain = quick(max_epochs=3).fit(X, product > 0).predict_proba(X)
+    model = quick(max_epochs=3, **{name: OPTIONS[name]}).fit(X, product > 0)
+    assert not np.array_equal(model.predict_proba(X), plain)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), model.predict_proba(X))
+
+
+def test_a_probe_saved_before_an_option_was_there_does_as_it_did():
+    X, product = interaction(200)
+    model = quick(max_epochs=2).fit(X, product > 0)
+    state = model.__getstate__()
+    for name in (*OPTIONS, "epsilon"):
+        del state[name]
+    old = MLP.__new__(MLP)
+    old.__setstate__(state)
+    np.testing.assert_array_equal(old.predict_proba(X), model.predict_proba(X))
+    assert (old.activation, old.optimizer) == ("relu", "adamw")
+
+
+def test_only_numbers_are_moved_in_adversarial_training():
+    rows = 100
+    frame = pl.DataFrame(
+        {
+            "flag": [0.0, 1.0] * 50,
+            "city": ["a", "b"] * 50,
+            "x": [None, *np.linspace(-1, 1, rows - 1)],
+            "void": pl.Series([None] * rows, dtype=pl.Float64),
+        }
+    )
+    model = quick(max_epochs=1, adversarial="pgd").fit(frame, ["u", "v"] * 50)
+    assert [model.inputs_.names_[place] for place in model._adversary().columns] == ["x"]
+
+
+def test_what_looks_on_sees_the_training_and_is_not_kept():
+    from sklearn.base import clone
+
+    from tilth.training import Recorder
+
+    X, product = interaction(200)
+    watch = Recorder()
+    model = quick(max_epochs=3).watched(watch)
+    model.fit(X, product > 0)
+    assert len(watch.scores) == 3
+    assert pickle.loads(pickle.dumps(model))._watch is None
+    clone(model).fit(X, product > 0)
+    assert len(watch.scores) == 3

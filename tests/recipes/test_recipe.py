@@ -351,14 +351,28 @@ def test_the_bench_section_has_the_parameters_and_defaults_of_compare():
 
     parameters = inspect.signature(compare).parameters
     only_python = {"before", "after", "X", "y", "sample_weight", "groups", "allow_fitted", "progress"}
-    told = {
-        n: f.default for n, f in Bench.model_fields.items() if n not in ("ablate", "learning_curve", "sizes")
-    }
+    only_python |= {"resume", "clean"}
+    apart = ("ablate", "permutations", "learning_curve", "sizes")
+    told = {n: f.default for n, f in Bench.model_fields.items() if n not in apart}
     assert told == {n: p.default for n, p in parameters.items() if n not in only_python}
     every = ", ".join(PROBES)
     assert Recipe.from_text(f"stages: []\nbench: {{probes: [{every}]}}").bench.probes == list(PROBES)
     with pytest.raises(RecipeError, match="cmn"):
         Recipe.from_text("stages: []\nbench: {probes: [cmn]}")
+
+
+@pytest.mark.parametrize("method", ["leave_one_out", "add_one", "shapley", True, False])
+def test_the_bench_section_names_the_way_to_judge_stages(method):
+    said = method if isinstance(method, str) else str(method).lower()
+    asked = Recipe.from_text(f"stages: []\nbench: {{ablate: {said}, permutations: 50}}")
+    assert asked.bench.ablate == method and asked.bench.permutations == 50
+    assert Recipe.from_text(asked.to_yaml()) == asked
+
+
+@pytest.mark.parametrize("told", ["ablate: shapely", "ablate: 3", "permutations: 7", "permutations: 2"])
+def test_another_way_to_judge_stages_is_refused(told):
+    with pytest.raises(RecipeError, match=told.partition(":")[0]):
+        Recipe.from_text(f"stages: []\nbench: {{{told}}}")
 
 
 def test_the_bench_section_can_ask_for_a_learning_curve_of_given_sizes():

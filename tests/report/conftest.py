@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from tilth.audit import audit
+from tilth.bench.ablation_result import Ablation
 from tilth.bench.curve_result import SIZED, Check, Curve, LearningCurve, Point
-from tilth.bench.result import COSTS, SCORES, Ablation, Comparison, Guard, Verdict
+from tilth.bench.result import COSTS, SCORES, Comparison, Guard, Verdict
 from tilth.core import Finding, Ledger, fit
 from tilth.recipes import Recipe
 from tilth.statistics.power_law import fit_power_law
@@ -74,7 +75,7 @@ def guard(metric="log_loss", broken=False):
 
 
 def comparison_of(*verdicts, **more):
-    costs = pl.DataFrame([("after", "linear", 0.5, 1.25, 96.0, 0.923)], schema=COSTS, orient="row")
+    costs = pl.DataFrame([("after", "linear", 0.5, 1.25, 96.0, 0.923, 120.0)], schema=COSTS, orient="row")
     made = Comparison("binary", ("roc_auc",), 5, 3, 130, pl.DataFrame(schema=SCORES), list(verdicts), costs)
     return replace(made, **more)
 

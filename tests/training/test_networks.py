@@ -77,3 +77,27 @@ def test_dropout_passes_gradients_through_the_units_it_kept():
 def test_dropout_of_everything_is_refused():
     with pytest.raises(ValueError, match="below 1"):
         Dropout(1.0)
+
+
+def test_xavier_weights_have_the_variance_of_the_paper():
+    network = initialize(nn.Sequential(nn.Linear(300, 500), nn.Tanh()), 1, "tanh", "xavier")
+    assert network[0].weight.std().item() == pytest.approx(math.sqrt(2 / 800), rel=0.02)
+    assert not network[0].bias.any()
+    first, second = (mlp(4, 2, initialization=kind)[0].weight for kind in ("he", "xavier"))
+    assert not torch.equal(first, second)
+
+
+def test_gains_of_he_weights_are_those_of_the_activation():
+    for activation, gain in (("leaky_relu", math.sqrt(2 / 1.0001)), ("elu", math.sqrt(2)), ("tanh", 5 / 3)):
+        layer = initialize(nn.Sequential(nn.Linear(500, 400), nn.Linear(400, 2)), 1, activation)[0]
+        assert layer.weight.std().item() == pytest.approx(gain / math.sqrt(500), rel=0.02)
+
+
+def test_leaky_relu_and_elu_let_negative_numbers_through():
+    for activation, kind in (("leaky_relu", nn.LeakyReLU), ("elu", nn.ELU)):
+        assert isinstance(mlp(3, 2, (4,), activation)[2], kind)
+
+
+def test_unknown_initialization_offers_the_nearest():
+    with pytest.raises(UnknownName, match="did you mean 'xavier'"):
+        mlp(2, 2, initialization="xavie")

@@ -315,3 +315,61 @@ def test_a_source_of_batches_is_trained_on_as_the_same_rows_are():
     two = trainer(max_epochs=4).fit_source(source)
     assert torch.equal(one.predict(X), two.predict(X))
     assert one.history_ == two.history_
+
+
+def test_defaults_equal_a_plain_loop_to_the_last_bit():
+    X, y = moons(300)
+    network, copy = (small(dropout=0) for _ in range(2))
+    trainer(network, validation_share=0, max_epochs=4).fit(X, y)
+    optimizer = torch.optim.AdamW(copy.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
+    order, steps, total = torch.Generator().manual_seed(0), 0, 4 * 5
+    inputs, target = torch.from_numpy(X), torch.from_numpy(y)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    copy.train()
+    for _ in range(4):
+        for batch in torch.randperm(300, generator=order).split(64):
+            warm = steps < 0.05 * total
+            share = (steps + 1) / 2 if warm else 0.5 * (1 + math.cos(math.pi * (steps - 1) / (total - 1)))
+            for group in optimizer.param_groups:
+                group["lr"] = 1e-3 * share
+            optimizer.zero_grad(set_to_none=True)
+            (cross_entropy(copy(inputs[batch]), target[batch]) * torch.ones(len(batch))).mean().backward()
+            nn.utils.clip_grad_norm_(copy.parameters(), 1.0)
+            optimizer.step()
+            steps += 1
+    torch.set_num_threads(before)
+    for ours, theirs in zip(network.state_dict().values(), copy.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_last_weights_stay_where_the_best_are_not_to_be_restored():
+    X, y = moons(300, noise=2.0)
+    seen = []
+    network = small()
+    weights = lambda: torch.cat([p.detach().flatten() for p in network.parameters()])
+    fitted = trainer(network, patience=4, restore=False, on_epoch=lambda n, e: seen.append(weights())).fit(
+        X, y
+    )
+    assert fitted.stopped_ == "patience"
+    assert fitted.best_epoch_ == len(fitted.history_) - 1
+    assert torch.equal(weights(), seen[-1])
+
+
+def test_what_looks_on_is_told_of_the_end_even_of_a_training_that_broke_off():
+    X, y = moons(100)
+    calls = []
+
+    class Look:
+        def __getattr__(self, name):
+            return lambda *args: calls.append(name)
+
+    def breaks(output, target):
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        trainer(loss=breaks, watch=Look()).fit(X, y)
+    assert calls == ["begin", "before", "end"]
+    calls.clear()
+    trainer(watch=Look(), max_epochs=1, batch_size=85).fit(X, y)
+    assert calls == ["begin", "before", "after", "trained", "validated", "end"]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
+from tilth.bench import closer
+from tilth.bench.clean import CLEANED, said_by_both
 from tilth.bench.design import RANDOM_DROP, UNCORRECTED, Arm, Design
 from tilth.bench.metrics import METRICS
 from tilth.bench.result import Comparison, Verdict
+from tilth.bench.resume import Kept, key_of
 from tilth.bench.statistics import corrected_t
-from tilth.bench.trial import facts_of, frames_of, notes_of, plan, run_folds
+from tilth.bench.trial import facts_of, frames_of, notes_of, plan, run_folds, sliced_in
 from tilth.bench.verdicts import Question, judge, pivot
 from tilth.core import Finding
 
@@ -32,6 +35,12 @@ def compare(
     random_state: int = 0,
     n_jobs: int | None = None,
     allow_fitted: bool = False,
+    time: Any = None,
+    slices: Sequence[str] | None = None,
+    clean: Any = None,
+    explain: closer.Asked = False,
+    robustness: bool = False,
+    resume: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Tell whether *after* is better than *before*, with intervals that hold what they promise.
@@ -70,6 +79,30 @@ def compare(
         Rows that came out of a fit on all of them, and estimators that stay fitted when they are cloned,
         are refused: test rows would have been learned from. True lets them pass, and the result says so.
         What another process prepared, or another library, cannot be known.
+    time : str or array-like of shape (n_rows,), optional
+        A column, or dates or numbers, by which rows came. Then no fold is drawn at random: rows are cut into
+        ``folds + 1`` parts by time, each but the first is tested by what was learned from earlier rows, and
+        repeats move the cuts. Groups and copies of test rows are not learned from.
+    slices : sequence of str, optional
+        Features whose categories, or quarters of values, are scored by themselves. A gain for which one of
+        them clearly loses 0.02 is a trade. By default all features, up to 40 slices that are large enough.
+    clean : str or array-like of shape (n_rows,), optional
+        Labels that were checked, for some rows or all; null where nobody did. Test rows that have one are
+        scored by it too, beside the label as given: what a stage that relabels gains by both is in
+        `controls`. A column of this name is no feature.
+    explain : bool, sequence of str, or mapping of name to selection
+        Also tell which columns matter, before and after, and in which slices after is worse: the result's
+        `explanation`. Each column of the test rows is shuffled 10 times, as it was given, prepared and
+        answered anew. True looks at every feature (at most 100); a sequence at the features selected, by
+        name, kind or glob; a mapping at groups of columns, each shuffled as one:
+        ``{"address": ["street", "city"], "numbers": "numeric"}``.
+    robustness : bool
+        Also tell how both fare on test rows made worse (missing cells, noise, shifted and rescaled columns,
+        mixed-up units, unseen categories; of images blur, noise, JPEG and brightness), and on rows moved to
+        where a model errs most (FGSM, PGD): the result's `robustness`.
+    resume : path, optional
+        A folder in which each fold is kept as soon as it is done: a run that was killed goes on there, and
+        gives what it would have given. A folder of another bench is refused.
     progress : callable, optional
         Told in words which fold is done.
 
@@ -115,11 +148,19 @@ def compare(
         metric=metric,
         random_state=random_state,
         allow_fitted=allow_fitted,
+        time=time,
+        slices=slices,
+        clean=clean,
         progress=progress,
     )
     names = [name for name, _ in design.probes]
+    probing = closer.looks(design.table, explain, robustness)
     testable = design.task == "regression" or len(design.labels) > 1
-    results = run_folds(design, arms, n_jobs=n_jobs, progress=progress, random_drop=True) if testable else []
+    kept = None
+    if resume is not None:
+        kept = Kept.at(resume, key_of(design, arms, bench="compare", explain=explain, robustness=robustness))
+    told: dict[str, Any] = {"random_drop": True, "probing": probing, "kept": kept}
+    results = run_folds(design, arms, n_jobs=n_jobs, progress=progress, **told) if testable else []
     scores, costs = frames_of(results)
     controls = notes_of(results)
     if any(r.dropped > 0 for r in results):
@@ -127,11 +168,28 @@ def compare(
         controls = _random_drop(scores, design, names, dropped) + controls
     else:
         scores = scores.filter(pl.col("arm") != RANDOM_DROP)
-    controls = _correction(scores, names) + controls
-    verdicts: list[Verdict] = judge(scores, [Question("before", "after")], names, facts_of(design, costs))
+    by_clean = pl.DataFrame([line for r in results for line in r.clean], schema=CLEANED)
+    controls = said_by_both(by_clean, design, names) + _correction(scores, names) + controls
+    parts = sliced_in(results)
+    question = [Question("before", "after")]
+    facts = facts_of(design, costs)
+    verdicts: list[Verdict] = judge(scores, question, names, facts, parts)
     rows = design.table.height
     return Comparison(
-        design.task, design.primary, folds, repeats, rows, scores, verdicts, costs, leaks, controls
+        design.task,
+        design.primary,
+        folds,
+        repeats,
+        rows,
+        scores,
+        verdicts,
+        costs,
+        leaks,
+        controls,
+        slices=parts,
+        clean=by_clean,
+        explanation=None if explain is False else closer.explanation(results, design, facts, parts),
+        robustness=closer.withstood(results, facts) if robustness else None,
     )
 
 
@@ -146,7 +204,7 @@ def _random_drop(
             gains = metric.gain(held[name, metric.name, RANDOM_DROP], held[name, metric.name, "after"])
             if not (gains == gains).all():
                 continue
-            estimate = corrected_t(gains, design.folds)
+            estimate = corrected_t(gains, design.folds, ratio=design.ratio)
             message = (
                 f"{name}, {metric.name}: against dropping as many rows at random ({dropped:,.0f} per fold) "
                 f"gain {estimate.mean:+.4f}, 95 % interval {estimate.low:+.4f} to {estimate.high:+.4f}."
@@ -158,19 +216,24 @@ def _random_drop(
 def _correction(scores: pl.DataFrame, probes: Sequence[str]) -> list[Finding]:
     """Say for each probe what turning probabilities back to the first class frequencies did."""
     raw = UNCORRECTED.format(arm="after")
-    held = pivot(scores)
     findings = []
     for name in probes:
-        told = []
+        told, gain = [], 0.0
         for metric in ("log_loss", "ece"):
-            if (name, metric, raw) in held:
-                with_it, without = (float(np.nanmean(held[name, metric, arm])) for arm in ("after", raw))
-                told.append(f"{metric} {with_it:.4f}, without correction {without:.4f}")
+            lines = scores.filter(probe=name, metric=metric).pivot(
+                "arm", index=["repeat", "fold"], values="value"
+            )
+            # In single folds stages may have left the classes as frequent as they were.
+            both = lines.select(a for a in ("after", raw) if a in lines.columns).drop_nulls().drop_nans()
+            if raw not in both.columns or both.is_empty():
+                continue
+            with_it, without = (float(both[arm].to_numpy().mean()) for arm in ("after", raw))
+            gain = without - with_it if metric == "log_loss" else gain
+            told.append(f"{metric} {with_it:.4f}, without correction {without:.4f}")
         if told:
             message = (
                 f"{name}: stages changed how frequent classes are; probabilities were turned back to the "
                 f"frequencies before: {'; '.join(told)}."
             )
-            gain = float(np.nanmean(held[name, "log_loss", raw] - held[name, "log_loss", "after"]))
             findings.append(Finding("bench.prior", message, gain, "info", stage="bench"))
     return findings

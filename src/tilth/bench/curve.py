@@ -8,18 +8,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Integral, Real
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from tilth.bench.answering import answer, prepare
+from tilth.bench.answering import answer
 from tilth.bench.arms import FoldResult, import_probes, told_by
 from tilth.bench.curve_result import SIZED, LearningCurve
 from tilth.bench.curve_verdicts import judge
 from tilth.bench.design import Arm, Design
 from tilth.bench.metrics import METRICS, metrics_of
+from tilth.bench.preparing import prepare
+from tilth.bench.resume import Kept, key_of
 from tilth.bench.subset import with_fewer
 from tilth.bench.trial import in_folds, notes_of, plan
 from tilth.errors import DataError, TilthError
@@ -53,6 +56,8 @@ def learning_curve(
     random_state: int = 0,
     n_jobs: int | None = None,
     allow_fitted: bool = False,
+    time: Any = None,
+    resume: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> LearningCurve:
     """Tell whether more rows would help, and how much, by a power law with its interval.
@@ -75,8 +80,9 @@ def learning_curve(
     ----------
     pipe : None, Stage, list of Stage or (name, Stage), or Pipeline
         None leaves the data as it is. A pipeline's own model judges too, as the probe ``model``.
-    X, y, sample_weight, groups, probes, folds, repeats, metric, random_state, n_jobs, allow_fitted, progress
-        As in `compare`; a calibration metric, which is best in the middle, has no curve.
+    X, y, sample_weight, groups, probes, folds, repeats, metric, random_state, n_jobs, allow_fitted, time
+        As in `compare`, and so are `resume` and `progress`. A calibration metric, which is best in the
+        middle, has no curve.
     sizes : sequence of int or float, optional
         How many labeled training rows, as counts or as shares of the training part; at least 4. By default 8,
         from a sixteenth of them to all, each larger by the same factor; small data starts with more.
@@ -122,6 +128,7 @@ def learning_curve(
         metric=metric,
         random_state=random_state,
         allow_fitted=allow_fitted,
+        time=time,
         progress=progress,
     )
     for name in design.primary:
@@ -131,6 +138,9 @@ def learning_curve(
             )
     asked = sizes_of(design, sizes)
     run = partial(_run_fold, design, arm, asked)
+    if resume is not None:
+        kept = Kept.at(resume, key_of(design, [arm], bench="learning curve", sizes=asked))
+        run = partial(kept.run, run, _Drawn)
     results = in_folds(run, repeats, folds, n_jobs=n_jobs, progress=progress)
     scores = pl.DataFrame([line for r in results for line in r.scores], schema=SIZED)
     lines = pl.DataFrame([line for r in results for line in r.costs])
@@ -162,10 +172,12 @@ def sizes_of(design: Design, sizes: Sequence[int | float] | None) -> list[int]:
     DataError
         Fewer than 4 different sizes, or one beyond the smallest training part.
     """
-    train = [
-        int((design.labeled & (of != fold)).sum()) for of in design.fold_of for fold in range(design.folds)
-    ]
-    most = min(train)
+    most = min(
+        int((part.labeled & (part.fold_of[repeat] != fold)).sum())
+        for repeat in range(len(design.fold_of))
+        for fold in range(design.folds)
+        for part in (design.within(repeat, fold),)
+    )
     if sizes is None:
         start: float = max(most / SPAN, FEWEST_ROWS)
         if design.task != "regression":
@@ -199,7 +211,7 @@ class _Drawn(FoldResult):
 
 def _run_fold(design: Design, arm: Arm, sizes: list[int], repeat: int, fold: int) -> _Drawn:
     """Fit the pipeline and every probe on each draw of the training part, and score them."""
-    done = _Drawn()
+    done, design = _Drawn(), design.within(repeat, fold)
     import_probes(design)
     with warnings.catch_warnings(record=True) as raised, design.shelf.lent():
         warnings.simplefilter("always")

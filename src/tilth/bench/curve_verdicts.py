@@ -43,7 +43,7 @@ def judge(design: Design, scores: pl.DataFrame, probe: str, metric: str, rows: S
     # Where groups do not fit, two sizes may be the same draw.
     new = np.append(True, np.diff(rows) > 0)
     points = tuple(
-        _point(float(n), values[:, i], trained[:, i], design.folds) for i, n in enumerate(rows) if new[i]
+        _point(float(n), values[:, i], trained[:, i], design) for i, n in enumerate(rows) if new[i]
     )
     last = points[-1].score
     begun = Curve(probe, metric, points, "cannot tell", of.half_width(last) if np.isfinite(last) else of.rope)
@@ -52,7 +52,7 @@ def judge(design: Design, scores: pl.DataFrame, probe: str, metric: str, rows: S
         few = f"Only {new.sum()} different sizes and {whole.sum()} folds with a score at each of them."
         return replace(begun, note=obstacle or few)
     errors = np.maximum(error_of(metric, values[whole][:, new]), 0.0)
-    overlap = 1 / (design.folds - 1)
+    overlap = 1 / (design.folds - 1) if design.ratio is None else design.ratio
     law = fit_power_law(rows[new], errors, overlap)
     limit, exponent = law.asymptote, law.exponent
     low, high = sorted((score_of(metric, limit.low), score_of(metric, limit.high)))
@@ -73,7 +73,7 @@ def judge(design: Design, scores: pl.DataFrame, probe: str, metric: str, rows: S
         shorter = replace(curve, law=fit_power_law(rows[new][half], errors[:, half], overlap))
         said = shorter.at(rows[-1])
         assert said is not None
-        gained = corrected_t(errors[:, half][:, -1] - errors[:, -1], design.folds)
+        gained = corrected_t(errors[:, half][:, -1] - errors[:, -1], design.folds, ratio=design.ratio)
         told = last, gained.mean, gained.low, gained.high
         curve = replace(curve, checked=Check(float(rows[new][half][-1]), said, *told))
     word, why = _word(curve, obstacle)
@@ -88,12 +88,12 @@ def _pivot(scores: pl.DataFrame, probe: str, metric: str, column: str) -> Scores
     return mine.sort("repeat", "fold", "rows")[column].to_numpy().reshape(-1, sizes)
 
 
-def _point(rows: float, values: Scores, trained: Scores, folds: int) -> Point:
+def _point(rows: float, values: Scores, trained: Scores, design: Design) -> Point:
     known = values[np.isfinite(values)]
     on_training = float(np.mean(trained[np.isfinite(trained)])) if np.isfinite(trained).any() else np.nan
     if len(known) < 2:
         return Point(rows, float(known.mean()) if len(known) else np.nan, np.nan, np.nan, on_training)
-    told = corrected_t(known, folds)
+    told = corrected_t(known, design.folds, ratio=design.ratio)
     return Point(rows, told.mean, told.low, told.high, on_training)
 
 
@@ -107,7 +107,7 @@ def _obstacle(design: Design, scores: pl.DataFrame, probe: str, metric: Metric) 
     values = values[np.isfinite(values)]
     if len(values) < 2:
         return f"{name} cannot be computed in enough folds."
-    told = corrected_t(values, design.folds)
+    told = corrected_t(values, design.folds, ratio=design.ratio)
     if told.low > level:
         return ""
     return (

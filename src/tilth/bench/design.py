@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tilth.bench.chaining import earlier, forward
+from tilth.bench.folds import assign
+from tilth.bench.slices import Slices
 from tilth.core import Stage
+from tilth.errors import DataError
 from tilth.pipeline import Pipeline
 from tilth.probes.pictures import Shelf
 from tilth.statistics import hash_rows
@@ -83,6 +87,12 @@ class Design:
         The features that hold paths of images.
     shelf : Shelf
         What was made of the images, once for all folds.
+    time : ndarray of shape (n_rows,), int64, optional
+        The place of each row in time, -1 where it is unknown; None: rows are tested in any order.
+    slices : Slices
+        Parts of the rows that are scored by themselves, too.
+    clean : ndarray of shape (n_rows,), optional
+        Labels known to be right, as `truth`; -1 or NaN where nobody knows.
     """
 
     table: Table
@@ -99,6 +109,9 @@ class Design:
     random_state: int
     images: tuple[str, ...] = ()
     shelf: Shelf = field(default_factory=Shelf)
+    time: NDArray[np.int64] | None = None
+    slices: Slices = field(default_factory=Slices)
+    clean: NDArray | None = None
 
     @property
     def labeled(self) -> NDArray[np.bool_]:
@@ -109,3 +122,70 @@ class Design:
         """Return the seed of one fold: the same for all arms, so that scores are paired."""
         word = hash_rows(self.random_state, np.array([repeat * 1_000_003 + fold], np.uint64))[0]
         return int(word >> np.uint64(33))
+
+    def rows(self, keep: NDArray[np.bool_]) -> Design:
+        """Return the design of some of its rows; who is tested when stays as it is."""
+        return replace(
+            self,
+            table=self.table.with_frame(self.table.frame.collect().filter(pl.Series(keep)).lazy()),
+            truth=self.truth[keep],
+            weight=self.weight[keep],
+            units=self.units[keep],
+            strata=self.strata[keep],
+            fold_of=self.fold_of[:, keep],
+            time=None if self.time is None else self.time[keep],
+            slices=self.slices.rows(keep),
+            clean=None if self.clean is None else self.clean[keep],
+        )
+
+    def within(self, repeat: int, fold: int) -> Design:
+        """Return what a fold may see: its test rows and, where rows go by time, only earlier ones besides.
+
+        Where they do, groups and copies of test rows are left out of what is learned from; elsewhere they
+        are in the test part themselves.
+        """
+        if self.time is None:
+            return self
+        test = self.fold_of[repeat] == fold
+        return self.rows(test | earlier(self.time, self.units, test))
+
+    def inner(self, inside: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+        """Give the rows `inside` inner folds, drawn as the outer ones are; -1: never held out."""
+        if self.time is not None:
+            return forward(self.time[inside], folds)
+        return assign(self.strata[inside], self.units[inside], self.table.ids[inside], folds, seed, 0)
+
+    def beyond(self, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Mark the rows that must not be learned from while these are held out."""
+        return held if self.time is None else ~earlier(self.time, self.units, held)
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the mean of test over training rows where rows go by time; None: 1 / (folds - 1)."""
+        if self.time is None:
+            return None
+        shares = []
+        for fold_of in self.fold_of:
+            for fold in range(self.folds):
+                test = fold_of == fold
+                learned = earlier(self.time, self.units, test) & self.labeled
+                shares.append(test.sum() / max(int(learned.sum()), 1))
+        return float(np.mean(shares))
+
+    def need_parts(self) -> None:
+        """Raise where, by time, a test part is empty or has nothing to learn from.
+
+        Raises
+        ------
+        DataError
+        """
+        if self.time is None:
+            return
+        for fold_of in self.fold_of:
+            for fold in range(self.folds):
+                test = fold_of == fold
+                if not test.any() or not (earlier(self.time, self.units, test) & self.labeled).any():
+                    raise DataError(
+                        f"Of {self.folds} blocks in time, number {fold + 1} is empty, or no labeled row is "
+                        "earlier: many rows are of one moment. Ask for fewer folds."
+                    )

@@ -78,11 +78,15 @@ def roc_auc(truth: NDArray, answer: Vector, weight: Vector) -> float:
 
 def average_precision(truth: NDArray, answer: Vector, weight: Vector) -> float:
     """Return the area under the precision-recall steps of the second class (for two classes)."""
-    from sklearn.metrics import average_precision_score
-
-    if not (truth == 1).any():
+    positive = truth == 1
+    levels, place = np.unique(answer[:, 1], return_inverse=True)
+    hit = np.bincount(place, weights=weight * positive, minlength=len(levels))[::-1]
+    said = np.bincount(place, weights=weight, minlength=len(levels))[::-1].cumsum()
+    if hit.sum() == 0:
         return float("nan")
-    return float(average_precision_score(truth == 1, answer[:, 1], sample_weight=weight))
+    # Rows without weight above the first that counts have no precision, and no share in it either.
+    precision = np.divide(hit.cumsum(), said, out=np.zeros(len(said)), where=said > 0)
+    return float((hit * precision).sum() / hit.sum())
 
 
 def log_loss(truth: NDArray, answer: Vector, weight: Vector) -> float:
@@ -143,11 +147,16 @@ def accuracy(truth: NDArray, answer: Vector, weight: Vector) -> float:
 
 def f1(truth: NDArray, answer: Vector, weight: Vector) -> float:
     """Return the F1 score of the second of two classes, or the mean over more; 0 without a hit."""
-    from sklearn.metrics import f1_score
-
-    average = "macro" if answer.shape[1] > 2 else "binary"
     said = answer.argmax(axis=1)
-    return float(f1_score(truth, said, average=average, sample_weight=weight, zero_division=0.0))
+    classes = answer.shape[1]
+    hit = np.bincount(truth, weights=weight * (said == truth), minlength=classes)
+    there = np.bincount(truth, weights=weight, minlength=classes)
+    claimed = np.bincount(said, weights=weight, minlength=classes)
+    both = there + claimed
+    scores = np.divide(2 * hit, both, out=np.zeros(classes), where=both > 0)
+    if classes == 2:
+        return float(scores[1])
+    return float(scores[np.union1d(truth, said)].mean())
 
 
 def recalls(truth: NDArray, answer: Vector, weight: Vector) -> Vector:

@@ -6,11 +6,20 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import polars as pl
 
+from tilth.bench.clean import CLEANED
+from tilth.bench.files import What, write_table, write_text
+from tilth.bench.slices import SLICED
 from tilth.core.finding import Finding
+from tilth.errors import UnknownName
+
+if TYPE_CHECKING:
+    from tilth.bench.explain import Explanation
+    from tilth.bench.robustness_result import Robustness
 
 Word = Literal[
     "helps",
@@ -42,6 +51,7 @@ COSTS = pl.Schema(
         "fit_seconds": pl.Float64,
         "rows_trained": pl.Float64,
         "share_kept": pl.Float64,
+        "peak_mb": pl.Float64,
     }
 )
 DIGITS = 4
@@ -162,12 +172,20 @@ class Trial:
         ``probe, metric, arm, repeat, fold, value``: each value in its metric's own direction.
     verdicts : list of Verdict
     costs : DataFrame
-        ``arm, probe, prepare_seconds, fit_seconds, rows_trained, share_kept``: means per fold;
-        `share_kept` is the share of training rows that the arm did not drop.
+        ``arm, probe, prepare_seconds, fit_seconds, rows_trained, share_kept, peak_mb``: means per fold, as
+        if each arm had been run alone; `share_kept` is the share of training rows that the arm did not drop,
+        `peak_mb` the highest resident memory of the process in any fold, in MiB, with all that it held; null
+        where the system does not tell.
     leaks : list of Finding
         What could make scores too good: duplicates and groups across folds, and what was done.
     controls : list of Finding
         Arms run to tell a cause from a coincidence, such as dropping as many rows at random.
+    slices : DataFrame
+        ``probe, metric, slice, arm, repeat, fold, value``: scores of parts of the test rows, by the primary
+        metrics.
+    clean : DataFrame
+        ``probe, metric, labels, arm, repeat, fold, value``: scores of the test rows whose right label is
+        known, by that label (``clean``) and by the one they came with (``given``); empty where none is.
     """
 
     task: str
@@ -180,6 +198,8 @@ class Trial:
     costs: pl.DataFrame
     leaks: list[Finding] = field(default_factory=list)
     controls: list[Finding] = field(default_factory=list)
+    slices: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SLICED), kw_only=True)
+    clean: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CLEANED), kw_only=True)
 
     def table(self) -> pl.DataFrame:
         """Return the verdicts as a frame, one line each, without guards."""
@@ -202,6 +222,7 @@ class Trial:
         """Return plain values that JSON can hold; what is not a number is None."""
         told = {f: getattr(self, f) for f in ("task", "primary", "folds", "repeats", "rows")}
         told |= {"scores": self.scores.to_dicts(), "costs": self.costs.to_dicts()}
+        told |= {"slices": self.slices.to_dicts(), "clean": self.clean.to_dicts()}
         told |= {"verdicts": [asdict(v) for v in self.verdicts]}
         told |= {name: [f.as_dict() for f in getattr(self, name)] for name in ("leaks", "controls")}
         plain: dict[str, Any] = finite(told)
@@ -211,6 +232,29 @@ class Trial:
         """Write the result as JSON."""
         return json.dumps(self.as_dict(), indent=indent, sort_keys=True, allow_nan=False)
 
+    def write(self, path: str | Path, what: What = "verdicts") -> Path:
+        """Write the result to a file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            ``.parquet`` or ``.csv`` for one tidy table; ``.json`` for all of it.
+        what : {'verdicts', 'scores', 'costs', 'slices'}
+            The table; of no meaning for JSON.
+
+        Raises
+        ------
+        DataError
+            Another ending.
+        UnknownName
+            No such table.
+        """
+        if Path(path).suffix == ".json":
+            return write_text(path, self.to_json() + "\n")
+        if what not in get_args(What):
+            raise UnknownName.among("table of a result", what, get_args(What))
+        return write_table(path, self.table() if what == "verdicts" else getattr(self, what))
+
 
 @dataclass(frozen=True)
 class Comparison(Trial):
@@ -218,56 +262,30 @@ class Comparison(Trial):
 
     Arms in `scores` and `costs`: ``before``, ``after``; ``random drop`` where *after* drops rows;
     ``before, tuned`` where the primary metric depends on a threshold.
-    """
-
-
-@dataclass(frozen=True)
-class Ablation(Trial):
-    """Hold what each stage adds to a pipeline: all stages against all but one; see `Trial`.
-
-    Each verdict's `stage` names the stage left out, its `before` is the pipeline without the stage and its
-    `after` the whole one, so a difference above 0 means that the stage helps. Arms: ``full``,
-    ``without <stage>``.
 
     Parameters
     ----------
-    stages : tuple of str
-        The stages that were left out in turn, in the pipeline's order.
+    explanation : Explanation, optional
+        Which columns matter, and which rows pay, where it was asked for.
+    robustness : Robustness, optional
+        How both fare on rows made worse, where it was asked for.
     """
 
-    stages: tuple[str, ...] = ()
+    explanation: Explanation | None = field(default=None, kw_only=True)
+    robustness: Robustness | None = field(default=None, kw_only=True)
 
-    def of(self, stage: str) -> list[Verdict]:
-        """Return the verdicts on one stage."""
-        return [v for v in self.verdicts if v.stage == stage]
-
-    def ranking(self) -> pl.DataFrame:
-        """Rank the stages by their mean gain, per probe and metric.
-
-        Columns: ``probe, metric, rank, stage, difference, low, high``. Stages whose intervals overlap with
-        that of the first of their rank share it: a tie.
-        """
-        ranked: list[dict[str, Any]] = []
-        for probe, metric in dict.fromkeys((v.probe, v.metric) for v in self.verdicts):
-            mine = [v for v in self.verdicts if (v.probe, v.metric) == (probe, metric)]
-            mine = sorted((v for v in mine if math.isfinite(v.difference)), key=lambda v: -v.difference)
-            rank, first = 0, None
-            for place, v in enumerate(mine, start=1):
-                if first is None or v.high < first.low:
-                    rank, first = place, v
-                ranked.append(
-                    {"probe": probe, "metric": metric, "rank": rank, "stage": v.stage}
-                    | {"difference": v.difference, "low": v.low, "high": v.high}
-                )
-        return pl.DataFrame(
-            ranked,
-            schema={"probe": pl.String, "metric": pl.String, "rank": pl.Int64, "stage": pl.String}
-            | dict.fromkeys(("difference", "low", "high"), pl.Float64),
-        )
+    def in_words(self) -> list[str]:
+        """Say the result as plain sentences; the first names the metric chosen before the run."""
+        closer = [part for part in (self.explanation, self.robustness) if part is not None]
+        return super().in_words() + [line for part in closer for line in part.in_words()]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON can hold."""
-        return super().as_dict() | {"stages": list(self.stages)}
+        """Return plain values that JSON can hold; what is not a number is None."""
+        told = super().as_dict()
+        for name in ("explanation", "robustness"):
+            part = getattr(self, name)
+            told |= {} if part is None else {name: finite(part.as_dict())}
+        return told
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> pl.DataFrame:

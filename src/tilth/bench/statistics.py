@@ -40,7 +40,9 @@ class Estimate:
     n_scores: int
 
 
-def corrected_t(differences: ArrayLike, folds: int, size: float = 1.0) -> Estimate:
+def corrected_t(
+    differences: ArrayLike, folds: int, size: float = 1.0, *, ratio: float | None = None
+) -> Estimate:
     """Estimate a mean over (repeated) cross-validation with Nadeau and Bengio's corrected t test.
 
     ``t = mean / sqrt(var * (1 / J + n_test / n_train))`` with J - 1 degrees of freedom, where for K folds
@@ -55,6 +57,9 @@ def corrected_t(differences: ArrayLike, folds: int, size: float = 1.0) -> Estima
         K, at least 2.
     size : float
         Magnitude of the scores that the differences are of: what their rounding alone can leave is no effect.
+    ratio : float, optional
+        Test over training rows, where it is not ``1 / (K - 1)``: the mean over folds whose training parts
+        grow.
 
     Raises
     ------
@@ -73,7 +78,7 @@ def corrected_t(differences: ArrayLike, folds: int, size: float = 1.0) -> Estima
     """
     from scipy.stats import t
 
-    values, scale = _read(differences, folds)
+    values, scale = _read(differences, folds, ratio)
     count, mean = len(values), float(values.mean())
     se = math.sqrt(float(values.var(ddof=1)) * scale)
     if se <= _rounding(size):
@@ -86,7 +91,7 @@ def corrected_t(differences: ArrayLike, folds: int, size: float = 1.0) -> Estima
 
 
 def correlated_posterior(
-    differences: ArrayLike, folds: int, rope: float, size: float = 1.0
+    differences: ArrayLike, folds: int, rope: float, size: float = 1.0, *, ratio: float | None = None
 ) -> tuple[float, float, float]:
     """Return the posterior probabilities that the true difference is below, within and above +-`rope`.
 
@@ -100,7 +105,7 @@ def correlated_posterior(
     folds : int
     rope : float
         Half width of the region of practical equivalence, in the units of the differences.
-    size : float
+    size, ratio : float
         As in `corrected_t`.
 
     Returns
@@ -120,7 +125,7 @@ def correlated_posterior(
     """
     from scipy.stats import t
 
-    values, scale = _read(differences, folds)
+    values, scale = _read(differences, folds, ratio)
     mean = float(values.mean())
     se = math.sqrt(float(values.var(ddof=1)) * scale)
     if se <= _rounding(size):
@@ -170,6 +175,30 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     return adjusted
 
 
+def wilson(hits: int, runs: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share.
+
+    References
+    ----------
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
+
+    Examples
+    --------
+    >>> [round(edge, 4) for edge in wilson(5, 100)]
+    [0.0215, 0.1118]
+    """
+    from scipy.stats import norm
+
+    if not 0 <= hits <= runs or runs < 1:
+        raise DataError(f"{hits} of {runs} runs is no share.")
+    z = float(norm.ppf(0.5 + CONFIDENCE / 2))
+    share, wide = hits / runs, z * z / runs
+    middle = (share + wide / 2) / (1 + wide)
+    half = z / (1 + wide) * math.sqrt(share * (1 - share) / runs + wide / (4 * runs))
+    # At the ends the interval reaches the end exactly; rounding must not leave it out.
+    return (0.0 if hits == 0 else middle - half), (1.0 if hits == runs else middle + half)
+
+
 def rows_needed(rows: int, mde80: float, rope: float) -> int | None:
     """Return about how many rows would let a run like this one find a difference as large as the rope.
 
@@ -186,7 +215,9 @@ def rows_needed(rows: int, mde80: float, rope: float) -> int | None:
     return max(rows, math.ceil(rows * (mde80 / rope) ** 2))
 
 
-def _read(differences: ArrayLike, folds: int) -> tuple[NDArray[np.float64], float]:
+def _read(
+    differences: ArrayLike, folds: int, ratio: float | None = None
+) -> tuple[NDArray[np.float64], float]:
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:
         raise DataError(f"A paired comparison needs at least 2 differences in one row; found {values.shape}.")
@@ -194,7 +225,7 @@ def _read(differences: ArrayLike, folds: int) -> tuple[NDArray[np.float64], floa
         raise DataError(f"folds is {folds}; cross-validation has at least 2.")
     if not np.isfinite(values).all():
         raise DataError(f"{int((~np.isfinite(values)).sum())} of {len(values)} differences are not finite.")
-    return values, 1 / len(values) + 1 / (folds - 1)
+    return values, 1 / len(values) + (1 / (folds - 1) if ratio is None else ratio)
 
 
 def _rounding(size: float) -> float:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from tilth.bench.design import Design
@@ -34,18 +31,7 @@ def with_fewer(design: Design, repeat: int, fold: int, sizes: list[int]) -> list
     for size in sizes:
         stay = test | ~design.labeled
         stay[inside[line <= max(size, int(line.min()))]] = True
-        frame = design.table.frame.collect().filter(pl.Series(stay))
-        fewer.append(
-            replace(
-                design,
-                table=design.table.with_frame(frame.lazy()),
-                truth=design.truth[stay],
-                weight=design.weight[stay],
-                units=design.units[stay],
-                strata=design.strata[stay],
-                fold_of=design.fold_of[:, stay],
-            )
-        )
+        fewer.append(design.rows(stay))
     return fewer
 
 

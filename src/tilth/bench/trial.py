@@ -12,14 +12,18 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from tilth.bench.answering import augments, made
-from tilth.bench.arms import FoldResult, run_fold
+from tilth.bench.arms import FoldResult, Probing, run_fold
+from tilth.bench.chaining import forward, times_of
+from tilth.bench.clean import codes_of, set_apart
 from tilth.bench.design import MODEL, Arm, Design
+from tilth.bench.fitting import augments, made
 from tilth.bench.folds import Units, assign, strata_of, units_of
 from tilth.bench.guard import refuse_fitted
 from tilth.bench.metrics import primary_of
 from tilth.bench.pictures import default_probes, images_of, stocked, with_images
 from tilth.bench.result import COSTS, SCORES
+from tilth.bench.resume import Kept
+from tilth.bench.slices import SLICED, slices_of
 from tilth.bench.verdicts import Facts
 from tilth.core import BatchStage, Finding
 from tilth.errors import DataError, UnknownName
@@ -44,9 +48,21 @@ def plan(
     metric: str,
     random_state: int,
     allow_fitted: bool,
+    time: Any = None,
+    slices: Sequence[str] | None = None,
+    clean: Any = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Design, list[Finding]]:
     """Fix everything before the first fold is run: task, primary metric, folds, probes, and images decoded.
+
+    Parameters
+    ----------
+    time : str or array-like, optional
+        Test each block of rows by earlier ones; see `times_of`.
+    slices : sequence of str, optional
+        The features whose parts are scored by themselves; see `slices_of`.
+    clean : str or array-like, optional
+        Labels known to be right; see `set_apart`.
 
     Raises
     ------
@@ -60,7 +76,7 @@ def plan(
     if folds < 2 or repeats < 1:
         raise DataError(f"folds is {folds} and repeats {repeats}; at least 2 folds and 1 repeat are needed.")
     probes = [probes] if isinstance(probes, str) else probes
-    table = Table.of(X, y, sample_weight=sample_weight, groups=groups)
+    table, right = set_apart(Table.of(X, y, sample_weight=sample_weight, groups=groups), clean)
     table = replace(table, frame=table.frame.collect().lazy(), container=Container("polars"))
     table = with_images(table, probes)
     probes = default_probes(table) if probes is None else probes
@@ -74,9 +90,14 @@ def plan(
     strata = np.full(table.height, -1, np.int64)
     strata[labeled] = strata_of(truth[labeled], task, folds)
     fold_of = np.full((repeats, table.height), -1, np.int64)
+    places, ordered = (None, []) if time is None else times_of(table, time, folds)
     for repeat in range(repeats):
         known = strata[labeled], units.codes[labeled], table.ids[labeled]
-        fold_of[repeat, labeled] = assign(*known, folds, random_state, repeat)
+        fold_of[repeat, labeled] = (
+            assign(*known, folds, random_state, repeat)
+            if places is None
+            else forward(places[labeled], folds, repeat, repeats)
+        )
     shelf, told = stocked(table, named, progress)
     design = Design(
         table,
@@ -93,7 +114,11 @@ def plan(
         random_state,
         tuple(images_of(table)),
         shelf,
+        places,
+        slices_of(table, truth, task, folds, slices),
+        None if right is None else codes_of(right, task, labels),
     )
+    design.need_parts()
     unlabeled = int((~labeled).sum())
     if unlabeled:
         message = (
@@ -103,7 +128,7 @@ def plan(
         units.findings.append(
             Finding("bench.unlabeled", message, unlabeled / table.height, n_rows=unlabeled, stage="bench")
         )
-    return design, [*allowed, *units.findings, *told, *_batch_stages(arms, named)]
+    return design, [*allowed, *ordered, *units.findings, *told, *_batch_stages(arms, named)]
 
 
 def _batch_stages(arms: Sequence[Arm], probes: Sequence[tuple[str, Any]]) -> list[Finding]:
@@ -167,6 +192,7 @@ def facts_of(design: Design, costs: pl.DataFrame) -> Facts:
         rows,
         counts,
         {str(a): float(s) for a, s in kept},
+        design.ratio,
     )
 
 
@@ -178,9 +204,28 @@ def run_folds(
     progress: Callable[[str], None] | None,
     random_drop: bool = False,
     optional: Sequence[str] = (),
+    probing: Sequence[Probing] = (),
+    kept: Kept | None = None,
 ) -> list[FoldResult]:
-    """Run all arms in all folds of all repeats; the result does not depend on `n_jobs`."""
-    run = partial(run_fold, design, tuple(arms), random_drop=random_drop, optional=tuple(optional))
+    """Run all arms in all folds of all repeats; the result does not depend on `n_jobs`.
+
+    Parameters
+    ----------
+    random_drop, optional, probing
+        As in `run_fold`.
+    kept : Kept, optional
+        A folder in which each fold is kept as soon as it is done; what is there already is not run again.
+    """
+    run: Callable[[int, int], FoldResult] = partial(
+        run_fold,
+        design,
+        tuple(arms),
+        random_drop=random_drop,
+        optional=tuple(optional),
+        probing=tuple(probing),
+    )
+    if kept is not None:
+        run = partial(kept.run, run, FoldResult)
     return in_folds(run, len(design.fold_of), design.folds, n_jobs=n_jobs, progress=progress)
 
 
@@ -207,11 +252,17 @@ def in_folds(
 
 
 def frames_of(results: Sequence[FoldResult]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the scores line by line, and the costs as means per arm and probe."""
+    """Return the scores line by line, and the costs per arm and probe: means, and the highest memory."""
     scores = pl.DataFrame([line for r in results for line in r.scores], schema=SCORES)
     lines = pl.DataFrame([line for r in results for line in r.costs], schema=COSTS)
-    costs = lines.group_by("arm", "probe", maintain_order=True).agg(pl.exclude("arm", "probe").mean())
+    by_arm = lines.group_by("arm", "probe", maintain_order=True)
+    costs = by_arm.agg(pl.exclude("arm", "probe", "peak_mb").mean(), pl.col("peak_mb").max())
     return scores, costs
+
+
+def sliced_in(results: Sequence[FoldResult]) -> pl.DataFrame:
+    """Return the scores of slices line by line."""
+    return pl.DataFrame([line for r in results for line in r.slices], schema=SLICED)
 
 
 def notes_of(results: Sequence[FoldResult]) -> list[Finding]:
@@ -254,9 +305,9 @@ def _gather(
 
 def _quietly(run: Callable[[int, int], Done], repeat: int, fold: int) -> Done:
     """Run one fold on one thread, as every worker does: sums then round alike for any number of jobs."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import get_cached_controller
 
-    with threadpool_limits(1):
+    with get_cached_controller().limit(limits=1):
         return run(repeat, fold)
 
 

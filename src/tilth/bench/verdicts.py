@@ -19,10 +19,15 @@ from tilth.bench.statistics import Estimate, corrected_t, correlated_posterior, 
 ALPHA = 0.05
 SURE = 0.95
 MOST_LOST = 0.20
+WORST_SLICE = 0.02
+"""What the slice that fares worst may lose: of a score from 0 to 1, or as a share of a loss."""
 FEWEST_PER_FOLD = 5
 NEGLIGIBLE = 0.01
 """Of a metric's rope: a guard that loses less is not broken, however sure the loss is."""
 NAN = float("nan")
+
+SLICE = "worst slice"
+"""The guard that is no metric: the part of the rows that loses most."""
 
 Scores = Mapping[tuple[str, str, str], NDArray[np.float64]]
 
@@ -59,6 +64,8 @@ class Facts:
     counts : ndarray of shape (n_classes,)
         Rows per class; for a regression all rows in one.
     share_kept : dict of arm to float
+    ratio : float, optional
+        Test over training rows, where rows go by time; see `corrected_t`.
     """
 
     task: str
@@ -68,6 +75,12 @@ class Facts:
     rows: int
     counts: NDArray[np.int64]
     share_kept: Mapping[str, float]
+    ratio: float | None = None
+
+    @property
+    def parts(self) -> int:
+        """Return how many parts the rows were cut into: by time, one more than are tested."""
+        return self.folds + (self.ratio is not None)
 
     def too_few(self, metric: Metric) -> str:
         """Say why the rows are too few for this metric; empty where they are not."""
@@ -77,9 +90,9 @@ class Facts:
             few, what = int(self.counts.min()), "rows of the smallest class"
         else:
             few, what = int(self.counts.sum() - self.counts.max()), "rows outside the largest class"
-        if few / self.folds >= FEWEST_PER_FOLD:
+        if few / self.parts >= FEWEST_PER_FOLD:
             return ""
-        return f"{few} {what} in {self.folds} folds: fewer than {FEWEST_PER_FOLD} per fold."
+        return f"{few} {what} in {self.parts} folds: fewer than {FEWEST_PER_FOLD} per fold."
 
 
 def pivot(scores: pl.DataFrame) -> dict[tuple[str, str, str], NDArray[np.float64]]:
@@ -89,16 +102,38 @@ def pivot(scores: pl.DataFrame) -> dict[tuple[str, str, str], NDArray[np.float64
     return {(str(p), str(m), str(a)): part["value"].to_numpy() for (p, m, a), part in parts.items()}
 
 
+def by_slice(slices: pl.DataFrame) -> dict[str, Scores]:
+    """Return for each slice its scores, as `pivot` does for all rows."""
+    parts = slices.partition_by("slice", as_dict=True, maintain_order=True)
+    return {str(name): pivot(part) for (name,), part in parts.items()}
+
+
 def judge(
-    scores: pl.DataFrame, questions: Sequence[Question], probes: Sequence[str], facts: Facts
+    scores: pl.DataFrame,
+    questions: Sequence[Question],
+    probes: Sequence[str],
+    facts: Facts,
+    slices: pl.DataFrame | None = None,
 ) -> list[Verdict]:
-    """Answer every question for every probe and primary metric; p values are Holm's over all of them."""
+    """Answer every question for every probe and primary metric; p values are Holm's over all of them.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        As in `Trial`.
+    questions : sequence of Question
+    probes : sequence of str
+    facts : Facts
+    slices : DataFrame, optional
+        Scores of parts of the rows, as in `SLICED`.
+    """
     held = pivot(scores)
+    parts = {} if slices is None else by_slice(slices)
     claims = [(q, p, METRICS[m]) for q in questions for p in probes for m in facts.primary]
-    estimates = [_estimate(held, q, p, m, facts.folds) for q, p, m in claims]
+    estimates = [_estimate(held, q, p, m, facts) for q, p, m in claims]
     adjusted = holm([NAN if e is None else e.p for e in estimates])
     return [
-        _verdict(held, *claim, estimate, float(p), facts)
+        _verdict(held, parts, *claim, estimate, float(p), facts)
         for claim, estimate, p in zip(claims, estimates, adjusted, strict=True)
     ]
 
@@ -111,9 +146,11 @@ def _gains(held: Scores, q: Question, probe: str, metric: Metric) -> NDArray[np.
     return gains[np.isfinite(gains)]
 
 
-def _estimate(held: Scores, q: Question, probe: str, metric: Metric, folds: int) -> Estimate | None:
+def _estimate(held: Scores, q: Question, probe: str, metric: Metric, facts: Facts) -> Estimate | None:
     gains = _gains(held, q, probe, metric)
-    return corrected_t(gains, folds, _size(held, q, probe, metric)) if len(gains) >= 2 else None
+    if len(gains) < 2:
+        return None
+    return corrected_t(gains, facts.folds, _size(held, q, probe, metric), ratio=facts.ratio)
 
 
 def _size(held: Scores, q: Question, probe: str, metric: Metric) -> float:
@@ -122,6 +159,7 @@ def _size(held: Scores, q: Question, probe: str, metric: Metric) -> float:
 
 def _verdict(
     held: Scores,
+    parts: Mapping[str, Scores],
     q: Question,
     probe: str,
     metric: Metric,
@@ -160,8 +198,8 @@ def _verdict(
     before, after = (float(np.nanmean(held[probe, metric.name, arm])) for arm in (q.before, q.after))
     rope = metric.half_width(before)
     gains, size = _gains(held, q, probe, metric), _size(held, q, probe, metric)
-    posterior = correlated_posterior(gains, facts.folds, rope, size)
-    guards = _guards(held, q, probe, metric, facts)
+    posterior = correlated_posterior(gains, facts.folds, rope, size, ratio=facts.ratio)
+    guards = _guards(held, q, probe, metric, facts) | _worst_slice(parts, q, probe, metric, facts)
     word, note = _word(held, q, probe, metric, estimate, p_holm, posterior[1], rope, guards, facts)
     return Verdict(
         probe,
@@ -202,14 +240,14 @@ def _word(
     if why:
         return "not testable", why
     clear = p_holm < ALPHA
-    broken = [name for name, guard in guards.items() if guard.broken]
+    broken = [guard.metric for guard in guards.values() if guard.broken]
     lost = facts.share_kept.get(q.before, 1.0) - facts.share_kept.get(q.after, 1.0)
     paid = [f"{name} is clearly worse" for name in broken]
     paid += [f"{lost:.0%} of the training rows are lost"] if lost > MOST_LOST else []
     word: Word = "no evidence"
     note = ""
     if clear and estimate.mean >= rope:
-        tuned = _over_tuned(held, q, probe, metric, facts.folds)
+        tuned = _over_tuned(held, q, probe, metric, facts)
         if tuned is not None and not (tuned.p < ALPHA and tuned.mean > 0):
             word, note = (
                 "threshold only",
@@ -218,7 +256,7 @@ def _word(
         elif paid:
             word, note = "trades", f"{metric.name} gains, but {' and '.join(paid)}."
         else:
-            word, note = "helps", _over_random(held, q, probe, metric, facts.folds)
+            word, note = "helps", _over_random(held, q, probe, metric, facts)
     elif clear and estimate.mean <= -rope:
         word = "hurts"
     elif p_same >= SURE:
@@ -237,7 +275,7 @@ def _word(
 def _guards(held: Scores, q: Question, probe: str, primary: Metric, facts: Facts) -> dict[str, Guard]:
     guards: dict[str, Guard] = {}
     for metric in metrics_of(facts.task):
-        estimate = None if metric is primary else _estimate(held, q, probe, metric, facts.folds)
+        estimate = None if metric is primary else _estimate(held, q, probe, metric, facts)
         if estimate is None:
             continue
         before, after = (float(np.nanmean(held[probe, metric.name, arm])) for arm in (q.before, q.after))
@@ -249,6 +287,36 @@ def _guards(held: Scores, q: Question, probe: str, primary: Metric, facts: Facts
     return guards
 
 
+def _worst_slice(
+    parts: Mapping[str, Scores], q: Question, probe: str, metric: Metric, facts: Facts
+) -> dict[str, Guard]:
+    """Find the slice that loses most: one that loses clearly, by Holm's p over all, goes before the others.
+
+    A slice is compared where both arms have a score in at least half of the test parts.
+    """
+    enough = facts.folds * facts.repeats / 2
+    found: list[tuple[str, Estimate, float, float]] = []
+    for name, held in parts.items():
+        if len(_gains(held, q, probe, metric)) < max(enough, 2):
+            continue
+        estimate = _estimate(held, q, probe, metric, facts)
+        if estimate is not None:
+            before, after = (float(np.nanmean(held[probe, metric.name, a])) for a in (q.before, q.after))
+            found.append((name, estimate, before, after))
+    if not found:
+        return {}
+    adjusted = holm([estimate.p for _, estimate, _, _ in found])
+    limits = [WORST_SLICE * (abs(before) if metric.relative else 1.0) for _, _, before, _ in found]
+    broken = [
+        bool(p < ALPHA and -e.mean >= limit)
+        for (_, e, _, _), p, limit in zip(found, adjusted, limits, strict=True)
+    ]
+    at = min(range(len(found)), key=lambda k: (not broken[k], found[k][1].mean))
+    name, e, before, after = found[at]
+    told = f"{metric.name} where {name}"
+    return {SLICE: Guard(told, before, after, e.mean, e.low, e.high, float(adjusted[at]), broken[at])}
+
+
 def _at_chance(held: Scores, q: Question, probe: str, facts: Facts) -> str:
     """Say that neither arm learned anything: then their difference means nothing."""
     name, level = CHANCE[facts.task]
@@ -258,21 +326,21 @@ def _at_chance(held: Scores, q: Question, probe: str, facts: Facts) -> str:
         values = values[np.isfinite(values)]
         if len(values) < 2:
             return f"{name} cannot be computed in enough folds."
-        estimate = corrected_t(values, facts.folds)
+        estimate = corrected_t(values, facts.folds, ratio=facts.ratio)
         if estimate.low > level:
             return ""
         told.append(f"{estimate.mean:.3f} ({estimate.low:.3f} to {estimate.high:.3f})")
     return f"The probe is at chance: {name} {told[0]} before, {told[1]} after; guessing gives {level:g}."
 
 
-def _over_tuned(held: Scores, q: Question, probe: str, metric: Metric, folds: int) -> Estimate | None:
+def _over_tuned(held: Scores, q: Question, probe: str, metric: Metric, facts: Facts) -> Estimate | None:
     """Estimate the gain over the first arm with its threshold tuned; None where there is no such arm."""
-    return _estimate(held, Question(TUNED, q.after), probe, metric, folds)
+    return _estimate(held, Question(TUNED, q.after), probe, metric, facts)
 
 
-def _over_random(held: Scores, q: Question, probe: str, metric: Metric, folds: int) -> str:
+def _over_random(held: Scores, q: Question, probe: str, metric: Metric, facts: Facts) -> str:
     """Say so where dropping as many rows at random cannot be told from what was dropped."""
-    estimate = _estimate(held, Question(RANDOM_DROP, q.after), probe, metric, folds)
+    estimate = _estimate(held, Question(RANDOM_DROP, q.after), probe, metric, facts)
     if estimate is None or math.isnan(estimate.p) or (estimate.p < ALPHA and estimate.mean > 0):
         return ""
     return "Dropping as many rows at random cannot be told from it."

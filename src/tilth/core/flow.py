@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -44,6 +44,16 @@ class Prepared:
     findings: list[Finding] = field(default_factory=list)
     prior: priors.Prior = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, table: Table) -> Prepared:
+        """Begin with rows that no stage has seen."""
+        return cls(table, ledger=Ledger(rows_in=table.height))
+
+    def branch(self) -> Prepared:
+        """Return a copy that can be fitted further, while this one stays as it is."""
+        ledger = replace(self.ledger, fresh=dict(self.ledger.fresh))
+        return replace(self, touched=set(self.touched), ledger=ledger, findings=list(self.findings))
+
 
 def fit(stages: Named, table: Table, progress: Callable[[str], None] | None = None) -> Prepared:
     """Fit the stages in order; after a row stage, later stages learn from the rows that are left.
@@ -56,19 +66,24 @@ def fit(stages: Named, table: Table, progress: Callable[[str], None] | None = No
     progress : callable, optional
         Told the name of each stage before it is fitted.
     """
-    done = Prepared(table, ledger=Ledger(rows_in=table.height))
+    done = Prepared.of(table)
     for name, stage in stages:
         if progress is not None:
             progress(name)
-        if isinstance(stage, ColumnStage):
-            _fit_columns(name, stage, done)
-        elif isinstance(stage, PlanningStage) and stage.on_rows:
-            _fit_rows(name, stage, done)
-        elif isinstance(stage, BatchStage):
-            stage.fit_table(done.table)
-        done.findings += stage.findings_
+        fit_next(name, stage, done)
     done.ledger.rows_out = done.table.height
     return done
+
+
+def fit_next(name: str, stage: Stage, done: Prepared) -> None:
+    """Fit one more stage on the rows as those before it left them; updates `done`."""
+    if isinstance(stage, ColumnStage):
+        _fit_columns(name, stage, done)
+    elif isinstance(stage, PlanningStage) and stage.on_rows:
+        _fit_rows(name, stage, done)
+    elif isinstance(stage, BatchStage):
+        stage.fit_table(done.table)
+    done.findings += stage.findings_
 
 
 def apply(stages: Named, frame: pl.LazyFrame, *, training: bool = False) -> pl.LazyFrame:

@@ -139,15 +139,16 @@ def remember(before: Table, after: Table, who: str, rows: int | None = None) -> 
         # A new row may equal one outside the sample, and so may a dropped one.
         sources = _words(_like(before, _some(after, rows)))
         results = _words(_like(after, _some(before, rows)))
+    _, kept, same = np.intersect1d(here[ROW], there[ROW], assume_unique=True, return_indices=True)
     for level in there.columns[1:]:
         if level not in here.columns:
             continue
-        pair = here.select(ROW, went=level).join(there.select(ROW, out=level), on=ROW, how="full")
-        changed = pair.filter(pl.col("out").ne_missing(pl.col("went")))
-        fresh = np.setdiff1d(changed["out"].drop_nulls().to_numpy(), sources[level].to_numpy())
-        gone = np.setdiff1d(changed["went"].drop_nulls().to_numpy(), results[level].to_numpy())
+        went, out = here[level].to_numpy(), there[level].to_numpy()
+        stays = went[kept] == out[same]
+        fresh = np.setdiff1d(np.delete(out, same[stays]), sources[level].to_numpy())
+        gone = np.setdiff1d(np.delete(went, kept[stays]), results[level].to_numpy())
         if len(fresh) or len(gone):
-            _MADE[level].append(Made(who, made, rows, there[level].to_numpy(), fresh, gone))
+            _MADE[level].append(Made(who, made, rows, out, fresh, gone))
 
 
 def changed(table: Table, change: Callable[[pl.LazyFrame], pl.LazyFrame], who: str, *, fused: bool) -> Table:

@@ -18,6 +18,7 @@ from tilth.errors import ColumnError, DataError, RecipeError
 from tilth.images.each import telling
 from tilth.pipeline import manifest
 from tilth.pipeline.pipeline import Pipeline
+from tilth.pipeline.why import why
 from tilth.recipes import Recipe
 from tilth.statistics import uniform
 from tilth.table import ROW, Table, read
@@ -73,6 +74,26 @@ class RunResult:
     def recipe_yaml(self) -> str:
         """Return the recipe as text."""
         return self.recipe.to_yaml()
+
+    def why(self, place: int) -> pl.DataFrame:
+        """Tell of one training row, by its place in `before`, what was found, done to it, and changed.
+
+        Parameters
+        ----------
+        place : int
+            From 0.
+
+        Returns
+        -------
+        DataFrame
+            ``stage, what, column, reason, score, before, after``; see `tilth.pipeline.why.why`.
+
+        Raises
+        ------
+        DataError
+            There is no such row.
+        """
+        return why(self.pipeline, self.before, self.findings, place)
 
     def loader(self, **options: Any) -> TableLoader | ImageLoader | StreamLoader:
         """Feed the prepared training rows, as the recipe's loader section says; `options` go before it.

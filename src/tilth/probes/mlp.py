@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from tilth.errors import DataError
 from tilth.probes.inputs import Inputs
@@ -19,6 +20,10 @@ from tilth.table import ROW, Roles, Table
 
 if TYPE_CHECKING:
     import torch
+
+    from tilth.training import Adversary
+
+ACTIVATIONS = {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh"}
 
 
 class MLP(Neural):
@@ -53,6 +58,25 @@ class MLP(Neural):
         CPU threads of torch; one is the fastest for small tables and leaves cores to other folds.
     random_state : int, RandomState or None, default None
         Seed of weights, inner split, row order and dropout; None takes a new one each time.
+    scale : {"robust", "standard", None}, default "robust"
+        How numbers are brought near 0; None leaves them as they come.
+    activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh"}, default "relu"
+    initialization : {"he", "xavier"}, default "he"
+    batch_norm : bool, default True
+        Normalize each hidden unit over the batch.
+    optimizer : {"adamw", "sgd", "rmsprop"}, default "adamw"
+    momentum : float in [0, 1), optional
+        By default 0.9 for AdamW and SGD, 0 for RMSprop.
+    warmup_share : float in [0, 1), default 0.05
+        Share of all planned steps in which the rate rises.
+    clip_norm : float > 0 or None, default 1.0
+        Largest norm of the whole gradient; None never clips.
+    l1, l2 : float >= 0, default 0
+        Penalty on the weights: `l1` times the sum of absolutes, `l2` times half the sum of squares.
+    adversarial : {"fgsm", "pgd"}, optional
+        Half of each training batch is moved to where the network errs most: numbers only, not categories.
+    epsilon : float > 0, default 0.1
+        How far at most, in the unit of the scaled inputs: interquartile ranges, where `scale` is "robust".
 
     Attributes
     ----------
@@ -87,6 +111,18 @@ class MLP(Neural):
         "max_categories": [Interval(Integral, 2, None, closed="left")],
         "device": [str],
         "n_jobs": [Integral, None],
+        "scale": [StrOptions({"robust", "standard"}), None],
+        "activation": [StrOptions(ACTIVATIONS)],
+        "initialization": [StrOptions({"he", "xavier"})],
+        "batch_norm": ["boolean"],
+        "optimizer": [StrOptions({"adamw", "sgd", "rmsprop"})],
+        "momentum": [Interval(Real, 0, 1, closed="left"), None],
+        "warmup_share": [Interval(Real, 0, 1, closed="left")],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left")],
+        "adversarial": [StrOptions({"fgsm", "pgd"}), None],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -104,6 +140,18 @@ class MLP(Neural):
         device: str = "auto",
         n_jobs: int | None = 1,
         random_state: int | np.random.RandomState | None = None,
+        scale: str | None = "robust",
+        activation: str = "relu",
+        initialization: str = "he",
+        batch_norm: bool = True,
+        optimizer: str = "adamw",
+        momentum: float | None = None,
+        warmup_share: float = 0.05,
+        clip_norm: float | None = 1.0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        adversarial: str | None = None,
+        epsilon: float = 0.1,
     ) -> None:
         self.task = task
         self.hidden = hidden
@@ -118,9 +166,21 @@ class MLP(Neural):
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.scale = scale
+        self.activation = activation
+        self.initialization = initialization
+        self.batch_norm = batch_norm
+        self.optimizer = optimizer
+        self.momentum = momentum
+        self.warmup_share = warmup_share
+        self.clip_norm = clip_norm
+        self.l1 = l1
+        self.l2 = l2
+        self.adversarial = adversarial
+        self.epsilon = epsilon
 
     def _inputs(self) -> Inputs:
-        return Inputs(scale="robust", max_categories=self.max_categories, dtype="float32")
+        return Inputs(scale=self.scale, max_categories=self.max_categories, dtype="float32")
 
     def _learn(
         self,
@@ -150,6 +210,14 @@ class MLP(Neural):
             random_state=seed,
             n_jobs=self.n_jobs,
             augment=on_batches(stages, seed),
+            optimizer=self.optimizer,
+            momentum=self.momentum,
+            warmup_share=self.warmup_share,
+            clip_norm=self.clip_norm,
+            l1=self.l1,
+            l2=self.l2,
+            adversary=self._adversary(),
+            watch=self._watch,
         )
         self._keep(trainer.fit(matrix, self._standardized(target, weight), weight))
 
@@ -165,7 +233,31 @@ class MLP(Neural):
     def _network(self, inputs: int, width: int, seed: int) -> torch.nn.Sequential:
         from tilth.training import mlp
 
-        return mlp(inputs, width, tuple(self.hidden), dropout=self.dropout, random_state=seed)
+        return mlp(
+            inputs,
+            width,
+            tuple(self.hidden),
+            self.activation,
+            self.dropout,
+            self.batch_norm,
+            seed,
+            self.initialization,
+        )
+
+    def _adversary(self) -> Adversary | None:
+        from tilth.training import Adversary
+
+        if self.adversarial is None:
+            return None
+        # Numbers come first in the matrix; flags among them are 0 or 1 and nothing between.
+        numbers = [column for column in self.inputs_.columns_ if column.kind != "category"]
+        moved = [place for place, column in enumerate(numbers) if column.kind not in ("boolean", "empty")]
+        return Adversary(self.adversarial, self.epsilon, columns=moved)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A probe that was saved before some parameter was there did what the parameter's default does.
+        given = signature(type(self)).parameters
+        super().__setstate__({name: each.default for name, each in given.items()} | state)
 
     def _rebuilt(self, weights: Mapping[str, NDArray[Any]]) -> torch.nn.Sequential:
         linear = [weight for weight in weights.values() if weight.ndim == 2]

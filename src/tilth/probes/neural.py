@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from tilth.probes.pictures import Shown
-    from tilth.training import Epoch
+    from tilth.training import Epoch, Watch
     from tilth.training.pictures import Channels
     from tilth.training.rows import Rows
 
@@ -45,6 +45,18 @@ class Neural(Probe):
     patience: int
     device: str
     n_jobs: int | None
+    _watch: Watch | None = None
+
+    def watched(self, watch: Watch) -> Self:
+        """Let something look on while it is trained; clones and saved probes know nothing of it.
+
+        Parameters
+        ----------
+        watch : tilth.training.Watch
+            Such as a `tilth.training.Recorder`.
+        """
+        self._watch = watch
+        return self
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, augment: Any = ()) -> Self:
         """Learn from a table and its target.
@@ -137,6 +149,7 @@ class Neural(Probe):
             n_jobs=self.n_jobs,
             augment=on_batches(stages, seed),
             start_counts=start_counts and source.validation is not None,
+            watch=self._watch,
         )
         self._keep(trainer.fit_source(source))
 
@@ -152,6 +165,7 @@ class Neural(Probe):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
+        state.pop("_watch", None)
         if "network_" in state:
             weights = state.pop("network_").state_dict()
             state["weights_"] = {name: tensor.cpu().numpy() for name, tensor in weights.items()}

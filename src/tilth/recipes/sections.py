@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -198,8 +198,21 @@ class Bench(Section):
     """How often the folds are drawn anew."""
     metric: Name = "auto"
     """The metric that verdicts are about; auto: the task's own."""
-    ablate: bool = False
-    """Judge each stage by leaving it out."""
+    time: Name | None = None
+    """The column of dates or numbers by which rows came: each part is tested by earlier rows only; null: that
+    of `data: {split: {by: time}}`, if rows are split so."""
+    slices: list[Name] | None = None
+    """Columns whose categories, or quarters of values, must not pay for a gain; null: all."""
+    ablate: bool | Literal["leave_one_out", "add_one", "shapley"] = False
+    """Judge each stage: true or leave_one_out, by leaving it out; add_one, by taking it alone; shapley, by
+    its share in the gain of all."""
+    permutations: Annotated[int, Ge(4), MultipleOf(2)] = 200
+    """Orders drawn for `ablate: shapley` of more than 6 stages."""
+    explain: bool | list[Name] | dict[Name, Name | list[Name]] = False
+    """Say which columns matter, and which rows pay: true, for all; selections of columns; or named groups of
+    columns, such as `{address: [street, city], numbers: numeric}`."""
+    robustness: bool = False
+    """Say how the recipe fares on rows made worse, and on rows moved to where models err."""
     learning_curve: bool = False
     """Say whether more rows would help, and how much."""
     sizes: Annotated[list[int | float], MinLen(4)] | None = None

@@ -10,8 +10,9 @@ from typing import Any
 
 from tilth.audit import Audit
 from tilth.bench import LearningCurve
+from tilth.bench.ablation_result import Ablation
 from tilth.bench.result import Trial
-from tilth.report import learning, parts, proof, thumbnails
+from tilth.report import learning, parts, proof, robust, thumbnails
 from tilth.report.data import versions
 from tilth.report.elements import Element, element, name_of, raw
 from tilth.report.words import Card, count, findings_of, summary
@@ -24,7 +25,7 @@ def write(
     audit: Audit | None = None,
     run: Any = None,
     comparison: Trial | None = None,
-    ablation: Trial | None = None,
+    ablation: Ablation | None = None,
     curve: LearningCurve | None = None,
 ) -> Path:
     """Write the report; the file is there as a whole or not at all.
@@ -39,7 +40,8 @@ def write(
     run : RunResult, optional
         What a run did: anything with ``ledger``, ``before``, ``after``, ``findings``,
         ``recipe_yaml`` and ``out``.
-    comparison, ablation : Trial, optional
+    comparison : Trial, optional
+    ablation : Ablation, optional
         What the bench found.
     curve : LearningCurve, optional
         What more rows would bring.
@@ -73,7 +75,7 @@ def page(
     audit: Audit | None = None,
     run: Any = None,
     comparison: Trial | None = None,
-    ablation: Trial | None = None,
+    ablation: Ablation | None = None,
     curve: LearningCurve | None = None,
 ) -> str:
     """Return the report as HTML text; see `write`."""
@@ -89,6 +91,7 @@ def page(
         sections.append(parts.distributions(run))
     if comparison is not None:
         sections.append(proof.comparison(comparison))
+        sections += robust.closer(comparison)
     if ablation is not None:
         sections.append(proof.ablation(ablation))
     if curve is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tilth.bench.ablation_result import Ablation
 from tilth.bench.result import Trial, Verdict
 from tilth.report import pictures
 from tilth.report.elements import Child, Element, element
 from tilth.report.parts import Head, section, table
+from tilth.report.waterfall import LEADS, waterfalls
 from tilth.report.words import DASH, TONES, design, metric, protocol, signed
 
 
@@ -27,18 +29,17 @@ def comparison(trial: Trial) -> Element:
     )
 
 
-def ablation(trial: Trial) -> Element:
-    """Show what each stage adds: the whole recipe against the recipe without it."""
-    lead = (
-        "The whole recipe against the recipe without one stage; a gain above 0 means that the stage helps. "
-    )
+def ablation(trial: Ablation) -> Element:
+    """Show what each stage adds, by the way in which it was asked."""
     return section(
         "ablation",
         "Which stages matter?",
-        element("p", lead + design(trial), class_="lead"),
+        element("p", LEADS[trial.method] + design(trial), class_="lead"),
         _forests(trial.verdicts, "Gain of each stage"),
+        *waterfalls(trial),
         _verdicts(trial.verdicts),
         _guards(trial.verdicts),
+        _costs(trial),
         _remarks(trial),
     )
 
@@ -170,6 +171,7 @@ def _costs(trial: Trial) -> Element | None:
             f"{c['fit_seconds']:.2f} s",
             f"{c['rows_trained']:,.0f}",
             f"{c['share_kept']:.1%}",
+            DASH if c["peak_mb"] is None else f"{c['peak_mb']:,.0f} MiB",
         )
         for c in trial.costs.to_dicts()
     ]
@@ -180,6 +182,7 @@ def _costs(trial: Trial) -> Element | None:
         ("Fit", "number"),
         ("Rows", "number"),
         ("Kept", "number"),
+        ("Peak memory", "number"),
     ]
     return element("details", element("summary", "What it costs, mean per fold"), table(head, rows, "Costs"))
 

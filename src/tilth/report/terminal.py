@@ -10,7 +10,9 @@ import polars as pl
 
 from tilth.audit.result import ALIKE, Audit, remedy_line
 from tilth.bench import LearningCurve
+from tilth.bench.explain import Explanation
 from tilth.bench.result import Trial
+from tilth.bench.robustness_result import Robustness, differs
 from tilth.core import Finding, Ledger
 from tilth.report.elements import clean
 from tilth.report.words import ACTIONS, Card, count, metric, signed
@@ -94,6 +96,39 @@ def verdict_table(trial: Trial) -> Table:
         cells = [text(v.stage)] if staged else []
         cells += [text(v.probe).append(f"\n{metric(v.metric)}", "dim"), text(scores)]
         table.add_row(*cells, gain, text(v.word, TONES.get(v.word, "")))
+    return table
+
+
+def importance_table(told: Explanation) -> Table:
+    """Make a table of the importance of columns, two lines each; a star marks those that matter."""
+    table = _table("model", "column", "before, 95%", "after, 95%", "change, 95%")
+    for c in told.wide().to_dicts():
+        cells = []
+        for arm in ("before", "after", "change"):
+            if c[arm] is None:
+                cells.append(text("-"))
+                continue
+            star = " *" if c[f"{arm}_matters"] else ""
+            cell = text(f"{signed(c[arm])}{star}", "bold cyan" if star else "")
+            cells.append(cell.append(f"\n{signed(c[f'{arm}_low'])} to {signed(c[f'{arm}_high'])}", "dim"))
+        table.add_row(text(c["probe"]).append(f"\n{metric(c['metric'])}", "dim"), text(c["column"]), *cells)
+    return table
+
+
+def robustness_table(told: Robustness) -> Table:
+    """Make a table of scores before and after on changed rows, with the word where they differ.
+
+    Of the metrics chosen before the run; the report has more.
+    """
+    chosen = {v.metric for v in told.verdicts}
+    table = _table("test rows", "model", "metric", "before", "after", "")
+    words = {(v.stage, v.probe, v.metric): v.word for v in told.verdicts if differs(v)}
+    for m in told.table().filter(pl.col("metric").is_in(chosen)).to_dicts():
+        word = words.get((m["told"], m["probe"], m["metric"]), "")
+        scores = [_number(float("nan") if m[arm] is None else m[arm]) for arm in ("before", "after")]
+        table.add_row(
+            text(m["told"]), text(m["probe"]), metric(m["metric"]), *scores, text(word, TONES.get(word, ""))
+        )
     return table
 
 

@@ -13,10 +13,15 @@ from tilth.training.runtime import seeded
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
 }
+GAINS = {"tanh": nn.init.calculate_gain("tanh"), "leaky_relu": nn.init.calculate_gain("leaky_relu", 0.01)}
+"""Gains that are not ReLU's, which the others are close to."""
+INITIALIZATIONS = ("he", "xavier")
 
 
 class Dropout(nn.Module):
@@ -48,18 +53,22 @@ class Dropout(nn.Module):
         return values * kept.view(values.shape).to(values.dtype).mul_(1 / (1 - self.share))
 
 
-def initialize(network: nn.Module, random_state: int = 0, activation: str = "relu") -> nn.Module:
-    """Start every linear and convolutional layer with He (Kaiming) weights and zero biases, in place.
-
-    The last layer feeds no activation, so its gain is 1.
+def initialize(
+    network: nn.Module, random_state: int = 0, activation: str = "relu", initialization: str = "he"
+) -> nn.Module:
+    """Start every linear and convolutional layer with He or Xavier weights and zero biases, in place.
 
     Parameters
     ----------
     network : nn.Module
     random_state : int, default 0
         Seed; torch's global random state is left as it was.
-    activation : {"relu", "gelu", "silu", "tanh"}, default "relu"
-        What follows the hidden layers: sets the gain (GELU and SiLU are close to ReLU and share its gain).
+    activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh"}, default "relu"
+        What follows the hidden layers: sets the gain of "he" (ELU, GELU and SiLU are close to ReLU and share
+        its gain). The last layer feeds no activation, so its gain is 1.
+    initialization : {"he", "xavier"}, default "he"
+        Normal weights of variance gain**2 / inputs (He, Kaiming), or 2 / (inputs + outputs) (Xavier, Glorot),
+        which keeps gradients as well as values of a linear or tanh layer about as large as they are.
 
     Returns
     -------
@@ -68,18 +77,20 @@ def initialize(network: nn.Module, random_state: int = 0, activation: str = "rel
 
     References
     ----------
-    He, Zhang, Ren, Sun: Delving deep into rectifiers, ICCV 2015, equation 10.
+    He, Zhang, Ren, Sun: Delving deep into rectifiers, ICCV 2015, equation 10. Glorot, Bengio: Understanding
+    the difficulty of training deep feedforward neural networks, AISTATS 2010, equation 12.
     """
     _activation(activation)
+    if initialization not in INITIALIZATIONS:
+        raise UnknownName.among("initialization", initialization, INITIALIZATIONS)
     layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     with seeded(random_state):
         for layer in layers:
-            gain = (
-                1.0
-                if layer is layers[-1]
-                else nn.init.calculate_gain("tanh" if activation == "tanh" else "relu")
-            )
-            nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
+            if initialization == "xavier":
+                nn.init.xavier_normal_(layer.weight)
+            else:
+                gain = 1.0 if layer is layers[-1] else GAINS.get(activation, math.sqrt(2))
+                nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return network
@@ -93,6 +104,7 @@ def mlp(
     dropout: float = 0.1,
     batch_norm: bool = True,
     random_state: int = 0,
+    initialization: str = "he",
 ) -> nn.Sequential:
     """Build a multilayer perceptron: linear, batch norm, activation, dropout for each hidden layer.
 
@@ -102,13 +114,14 @@ def mlp(
         Columns in; logits or values out.
     hidden : sequence of int, default (256, 256)
         Units of each hidden layer; empty for a linear model.
-    activation : {"relu", "gelu", "silu", "tanh"}, default "relu"
+    activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh"}, default "relu"
     dropout : float in [0, 1), default 0.1
         Share of hidden units silenced in training.
     batch_norm : bool, default True
         Normalize each hidden unit over the batch.
     random_state : int, default 0
         Seed of the weights.
+    initialization : {"he", "xavier"}, default "he"
 
     Returns
     -------
@@ -135,7 +148,7 @@ def mlp(
             width = units
         layers.append(nn.Linear(width, outputs))
     network = nn.Sequential(*layers)
-    initialize(network, random_state, activation)
+    initialize(network, random_state, activation, initialization)
     return network
 
 

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from tilth.errors import DataError, TilthWarning, UnknownName
+from tilth.training.adversarial import Adversary
+from tilth.training.inference import outputs, rows_at_once
 from tilth.training.losses import LOSSES
-from tilth.training.rows import Rows, as_tensor
+from tilth.training.optimizers import Making, check_optimizer
+from tilth.training.rows import Rows
 from tilth.training.runtime import pick_device, seeded, threads
 from tilth.training.source import Resident, Source
 from tilth.training.split import inner_split
-
-# Rows per forward pass where no gradient is kept: large enough to fill a core, small enough for any memory.
-INFERENCE_ROWS = 8192
-# And numbers per pass, where rows are wide, as images are.
-INFERENCE_CELLS = 2**23
+from tilth.training.step import Step
+from tilth.training.watch import Watch
 
 
 class Epoch(NamedTuple):
@@ -50,7 +50,7 @@ class Epoch(NamedTuple):
 
 
 class Trainer:
-    """Train a network: AdamW, warm-up and cosine, clipping, early stopping, best weights restored.
+    """Train a network: warm-up and cosine, clipping, early stopping, best weights restored.
 
     `fit` takes tensors, which live on the device whole; each epoch permutes the rows once and takes its
     batches by `index_select`. `fit_source` takes batches from elsewhere, such as a stream of rows larger
@@ -66,9 +66,19 @@ class Trainer:
     learning_rate : float, default 1e-3
         Peak of the schedule.
     weight_decay : float, default 1e-4
-        Decoupled, as in AdamW.
+        Decoupled from the gradient, whichever the optimizer.
+    optimizer : {"adamw", "sgd", "rmsprop"} or callable, default "adamw"
+        A callable takes the parameters and returns a torch optimizer, whose own rates take the place of
+        `learning_rate`; weight decay and momentum are then its own too.
+    momentum : float in [0, 1), optional
+        By default 0.9 for SGD and for AdamW, whose first beta it is, and 0 for RMSprop.
+    schedule : {"cosine", "constant"}, default "cosine"
+        What the rate does after warm-up.
+    l1, l2 : float >= 0, default 0
+        Penalty on weight matrices: `l1` times the sum of absolutes, `l2` times half the sum of squares. The
+        losses on record are without it.
     warmup_share : float in [0, 1), default 0.05
-        Share of all planned steps in which the rate rises linearly; it then falls to 0 as a cosine.
+        Share of all planned steps in which the rate rises linearly; it then follows `schedule`.
     batch_size : int, default 256
         Rows; a last batch of a single row is dropped, because batch normalization cannot use it.
     max_epochs : int, default 100
@@ -94,8 +104,14 @@ class Trainer:
     augment : callable, optional
         Called with the epoch, the number of the batch in it (both from 0) and the batch, as `Rows`; returns
         the batch to train on. Validation rows are left as they are.
+    adversary : Adversary, optional
+        Moves a share of each training batch to where the network errs most, and trains on that.
     start_counts : bool, default False
         The weights before training are kept where no epoch has better ones.
+    restore : bool, default True
+        Go back to the weights of the best epoch; otherwise those of the last one stay.
+    watch : Watch, optional
+        Looks on: it gets to see steps, batches and validation rows, and changes nothing.
 
     Attributes
     ----------
@@ -150,6 +166,14 @@ class Trainer:
         corrupt: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
         augment: Callable[[int, int, Rows], Rows] | None = None,
         start_counts: bool = False,
+        restore: bool = True,
+        optimizer: str | Making = "adamw",
+        momentum: float | None = None,
+        schedule: str = "cosine",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        adversary: Adversary | None = None,
+        watch: Watch | None = None,
     ) -> None:
         if isinstance(loss, str) and loss not in LOSSES:
             raise UnknownName.among("loss", loss, LOSSES)
@@ -158,6 +182,7 @@ class Trainer:
                 f"batch_size ({batch_size}) must be at least 2, max_epochs ({max_epochs}) and patience "
                 f"({patience}) at least 1."
             )
+        check_optimizer(optimizer, schedule, momentum, l1, l2)
         self.network = network
         self.loss = LOSSES[loss] if isinstance(loss, str) else loss
         self.learning_rate = learning_rate
@@ -175,6 +200,14 @@ class Trainer:
         self.corrupt = corrupt
         self.augment = augment
         self.start_counts = start_counts
+        self.restore = restore
+        self.optimizer = optimizer
+        self.momentum = momentum
+        self.schedule = schedule
+        self.l1 = l1
+        self.l2 = l2
+        self.adversary = adversary
+        self.watch = watch
 
     def fit(self, X: Any, y: Any = None, weight: Any = None) -> Trainer:
         """Train the network and restore its best weights.
@@ -219,7 +252,13 @@ class Trainer:
         self.device_ = pick_device(self.device)
         with threads(self.n_jobs), seeded(self.random_state, self.device_):
             self.network.to(self.device_)
-            self._train(source)
+            try:
+                if self.watch is not None:
+                    self.watch.begin(self.network)
+                self._train(source)
+            finally:
+                if self.watch is not None:
+                    self.watch.end()
         return self
 
     def predict(self, X: Any) -> Tensor:
@@ -233,26 +272,21 @@ class Trainer:
             return outputs(self.network, X)
 
     def _train(self, source: Source) -> None:
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-            fused=self.device_.type in ("cpu", "cuda"),
-        )
-        validation, self._steps = source.validation, 0
+        step = Step(self, self.device_, self.max_epochs * source.steps)
+        validation = source.validation
         if validation is not None and self.corrupt is not None:
             X, target = self.corrupt(validation.X, validation.target)
             validation = Rows(X, target, validation.weight)
         self.history_: list[Epoch] = []
         self.best_epoch_, self.stopped_ = 0, "epochs"
         best_loss, best_weights = math.inf, None
-        if self.start_counts:
-            best_loss = math.inf if validation is None else self._loss_over(validation)
+        if self.start_counts and self.restore:
+            best_loss = math.inf if validation is None else self._loss_over(validation, step)
             self.best_epoch_, best_weights = -1, self._weights()
         for number in range(self.max_epochs):
-            epoch = self._run_epoch(number, source, optimizer)
+            epoch = self._run_epoch(number, source, step)
             if validation is not None:
-                epoch = epoch._replace(validation_loss=self._loss_over(validation))
+                epoch = epoch._replace(validation_loss=self._loss_over(validation, step, told=True))
             self.history_.append(epoch)
             watched = epoch.train_loss if validation is None else epoch.validation_loss
             if not math.isfinite(watched):
@@ -261,14 +295,16 @@ class Trainer:
             # Without validation rows there is nothing to choose by: the last epoch is the best one.
             if validation is None or watched < best_loss:
                 best_loss, self.best_epoch_ = watched, number
-                best_weights = self._weights()
+                best_weights = self._weights() if self.restore else None
             if self.on_epoch is not None and self.on_epoch(number, epoch):
                 self.stopped_ = "asked"
                 break
             if validation is not None and number - self.best_epoch_ >= self.patience:
                 self.stopped_ = "patience"
                 break
-        if best_weights is not None:
+        if not self.restore:
+            self.best_epoch_ = len(self.history_) - 1
+        elif best_weights is not None:
             self.network.load_state_dict(best_weights)
         self.network.eval()
         if self.stopped_ == "diverged":
@@ -283,35 +319,20 @@ class Trainer:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.network.state_dict().items()}
 
-    def _run_epoch(self, number: int, source: Source, optimizer: torch.optim.Optimizer) -> Epoch:
+    def _run_epoch(self, number: int, source: Source, step: Step) -> Epoch:
         self.network.train()
-        parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        matrices = [parameter for parameter in parameters if parameter.ndim > 1] or parameters
-        total, rate = self.max_epochs * source.steps, 0.0
         record: list[Tensor] = []
         sizes: list[int] = []
         for place, batch in enumerate(source.batches(number)):
             if self.augment is not None:
                 batch = self.augment(number, place, batch)
-            rate = self.learning_rate * _rate_share(self._steps, total, self.warmup_share)
-            self._steps += 1
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
-            X, target = batch.X, batch.target
-            if self.corrupt is not None:
-                X, target = self.corrupt(X, target)
-            loss = (self._losses(X, target) * batch.weight).mean()
-            loss.backward()
-            first, last = _norm(matrices[0]), _norm(matrices[-1])
-            norm = torch.nn.utils.clip_grad_norm_(
-                parameters, math.inf if self.clip_norm is None else self.clip_norm
-            )
-            optimizer.step()
             # Kept as tensors: reading a number here would make a GPU wait at every step.
-            record.append(torch.stack((loss.detach().float(), first, last, norm.float())))
-            sizes.append(len(X))
-        losses, firsts, lasts, norms = torch.stack(record).cpu().numpy().astype(np.float64).T
+            record.append(step(place, batch))
+            sizes.append(len(batch))
+        steps = torch.stack(record).cpu().numpy().astype(np.float64)
+        if self.watch is not None:
+            self.watch.trained(number, steps)
+        losses, firsts, lasts, norms = steps.T
         clipped = 0.0 if self.clip_norm is None else float(np.mean(norms > self.clip_norm))
         return Epoch(
             float(np.average(losses, weights=sizes)),
@@ -319,66 +340,15 @@ class Trainer:
             float(firsts.mean()),
             float(lasts.mean()),
             clipped,
-            rate,
+            step.rate,
         )
 
-    def _losses(self, X: Tensor, target: Tensor) -> Tensor:
-        with _precision(self.device_):
-            output = self.network(X)
-        return self.loss(output.float(), target)
-
-    def _loss_over(self, rows: Rows) -> float:
+    def _loss_over(self, rows: Rows, step: Step, told: bool = False) -> float:
         self.network.eval()
         size = rows_at_once(rows.X)
-        parts = zip(rows.X.split(size), rows.target.split(size), strict=True)
         with torch.inference_mode():
-            losses = torch.cat([self._losses(*part) for part in parts])
+            made = [step.output(part) for part in rows.X.split(size)]
+            losses = torch.cat([self.loss(*part) for part in zip(made, rows.target.split(size), strict=True)])
+            if told and self.watch is not None:
+                self.watch.validated(torch.cat(made), rows.target, rows.weight)
             return float((losses.double() * rows.weight).sum() / rows.weight.sum())
-
-
-def outputs(network: nn.Module, X: Any) -> Tensor:
-    """Return a network's outputs in evaluation mode, computed part by part where the network lives.
-
-    Parameters
-    ----------
-    network : nn.Module
-    X : array or Tensor of shape (n_rows, ...)
-
-    Returns
-    -------
-    Tensor of shape (n_rows, n_outputs)
-        float32, on the CPU.
-    """
-    device = next(network.parameters()).device
-    network.eval()
-    X = as_tensor(X)
-    with torch.inference_mode():
-        parts = [network(part.to(device)).float().cpu() for part in X.split(rows_at_once(X))]
-    return torch.cat(parts)
-
-
-def rows_at_once(X: Tensor) -> int:
-    """Return how many rows pass through a network at once where no gradient is kept."""
-    return max(1, min(INFERENCE_ROWS, INFERENCE_CELLS // max(1, X[:1].numel())))
-
-
-def _norm(parameter: Tensor) -> Tensor:
-    if parameter.grad is None:
-        return torch.zeros((), device=parameter.device)
-    return torch.linalg.vector_norm(parameter.grad).float()
-
-
-def _rate_share(step: int, total: int, warmup_share: float) -> float:
-    """Return the share of the peak rate at a step: up a line, then down half a cosine."""
-    warmup = warmup_share * total
-    if step < warmup:
-        return (step + 1) / (math.floor(warmup) + 1)
-    # A source may have counted a few steps too many, or one too few.
-    done = min(1.0, (step - warmup) / max(1.0, total - warmup))
-    return 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _precision(device: torch.device) -> torch.autocast:
-    # bfloat16 has float32's range, so that losses need no scaling; cards without it stay in float32.
-    enabled = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

@@ -139,7 +139,7 @@ class LabelsClean(RowStage):
     def examples(cls) -> list[dict[str, Any]]:
         """List parameter sets that walk every path."""
         return [
-            {"probe": "linear", "repeats": 2},
+            {"probe": "linear", "folds": 3, "repeats": 2},
             {"probe": "linear", "filter": "both", "action": "weight", "repeats": 1, "random_state": 3},
             {
                 "probe": "linear",

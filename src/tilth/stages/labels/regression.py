@@ -136,7 +136,7 @@ class LabelsRegression(RowStage):
     def examples(cls) -> list[dict[str, Any]]:
         """List parameter sets that walk every path."""
         return [
-            {"probe": "linear", "repeats": 2},
+            {"probe": "linear", "folds": 3, "repeats": 2},
             {"probe": "linear", "repeats": 1, "action": "relabel", "fdr": 0.2, "random_state": 3},
             {"probe": "linear", "repeats": 1, "action": "weight", "rank_by": "residual", "max_share": 0.05},
             {"folds": 3, "repeats": 1, "looks": 1, "action": "report"},
