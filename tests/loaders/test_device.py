@@ -82,11 +82,11 @@ def written(root: Path, files: dict[str, object]) -> None:
 
 MEMORY = {"proc/meminfo": "MemTotal: 4000 kB\nMemFree: 100 kB\nMemAvailable:   2000 kB"}
 OWN = {
-    "proc/self/cgroup": "0::/work/job",
-    "sys/fs/cgroup/work/memory.max": 900_000,
-    "sys/fs/cgroup/work/memory.current": 500_000,
-    "sys/fs/cgroup/work/job/memory.max": "max",
-    "sys/fs/cgroup/work/job/memory.current": 100,
+    "proc/self/cgroup": "0::/batch/job",
+    "sys/fs/cgroup/batch/memory.max": 900_000,
+    "sys/fs/cgroup/batch/memory.current": 500_000,
+    "sys/fs/cgroup/batch/job/memory.max": "max",
+    "sys/fs/cgroup/batch/job/memory.current": 100,
 }
 OLDER = {
     "proc/self/cgroup": "3:cpu:/\n4:hugetlb,memory:/docker/1f\n0::/",
@@ -103,8 +103,8 @@ OLDER = {
     [
         ({}, 2_048_000),
         (OWN, 400_000),
-        (OWN | {"sys/fs/cgroup/work/memory.stat": "anon 1\ninactive_file 300"}, 400_300),
-        (OWN | {"sys/fs/cgroup/work/job/memory.max": 60}, 0),
+        (OWN | {"sys/fs/cgroup/batch/memory.stat": "anon 1\ninactive_file 300"}, 400_300),
+        (OWN | {"sys/fs/cgroup/batch/job/memory.max": 60}, 0),
         (OLDER, 100_050),
     ],
 )
