@@ -40,6 +40,7 @@ from joblib import Parallel, delayed
 
 from bars import Bar, conclude
 from health_runs import FAULTS, REPORTED, SHORT, THRESHOLDS_FROM, rows_of, told
+from tilth.bench.statistics import wilson
 from tilth.errors import TilthWarning
 from tilth.training import Recorder, Trainer, mlp
 
@@ -108,7 +109,7 @@ def _healthy(done: list[dict[str, Any]], sets: tuple[str, ...], figures: dict[st
         )
     told = _counted([run for run in done if run["kind"] == "healthy" and run["short"] <= SHORT])
     alarms, count = told["alarms"], told["runs"]
-    low, high = _wilson(alarms, count)
+    low, high = wilson(alarms, count)
     figures["false_alarms"] = {"runs": count, "alarms": alarms, "low": low, "high": high}
     print(f"healthy: {alarms} of {count} with an alarm, 95 % interval {low:.3f} to {high:.3f}")
     return Bar("health.false_alarms", alarms / count, FALSE, alarms / count <= FALSE)
@@ -121,14 +122,6 @@ def _counted(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "found": dict(Counter(code for run in runs for code in run["found"])),
         "remarks": dict(Counter(code for run in runs for code in run["remarks"])),
     }
-
-
-def _wilson(hits: int, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the 95 % Wilson interval of a share."""
-    share, unit = hits / count, z * z / count
-    middle = (share + unit / 2) / (1 + unit)
-    half = z / (1 + unit) * np.sqrt(share * (1 - share) / count + unit / (4 * count))
-    return float(max(0.0, middle - half)), float(min(1.0, middle + half))
 
 
 def _overhead(quick: bool, figures: dict[str, Any]) -> list[Bar]:

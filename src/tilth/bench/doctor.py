@@ -235,6 +235,7 @@ def _trained(
         clip_norm=model.clip_norm,
         names=model.inputs_.names_,
         begun=recorder.begun,
+        memorize=whole,
     )
     # The probe's own rows kept aside may be copies of its training rows, where stages make some.
     return model, model.history_, replace(vitals, validation_losses=())

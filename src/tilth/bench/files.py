@@ -41,7 +41,9 @@ def _written(target: Path, write: Callable[[str], Any]) -> Path:
     os.close(handle)
     try:
         write(made)
-        # mkstemp makes files for their owner alone.
+        with open(made, "rb+") as file:  # noqa: PTH123 - opened again, for its descriptor
+            os.fsync(file.fileno())
+        # mkstemp makes files for their owner alone; results are meant to be passed on.
         Path(made).chmod(0o644)
         Path(made).replace(target)
     except BaseException:

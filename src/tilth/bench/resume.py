@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from tilth.bench.design import Arm, Design
+from tilth.bench.files import write_text
 from tilth.bench.pictures import files_print
 from tilth.bench.sameness import digest, digest_array
 from tilth.errors import DataError
@@ -195,17 +194,7 @@ def _version(name: str) -> str:
 
 
 def _write(path: Path, told: Any) -> None:
-    """Write a file whole or not at all."""
-    handle, made = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            json.dump(told, file, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(made).replace(path)
-    except BaseException:
-        Path(made).unlink(missing_ok=True)
-        raise
+    write_text(path, json.dumps(told, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:

@@ -178,25 +178,17 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 def wilson(hits: int, runs: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share.
 
-    References
-    ----------
-    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
-
     Examples
     --------
     >>> [round(edge, 4) for edge in wilson(5, 100)]
     [0.0215, 0.1118]
     """
-    from scipy.stats import norm
+    from scipy.stats import binomtest
 
     if not 0 <= hits <= runs or runs < 1:
         raise DataError(f"{hits} of {runs} runs is no share.")
-    z = float(norm.ppf(0.5 + CONFIDENCE / 2))
-    share, wide = hits / runs, z * z / runs
-    middle = (share + wide / 2) / (1 + wide)
-    half = z / (1 + wide) * math.sqrt(share * (1 - share) / runs + wide / (4 * runs))
-    # At the ends the interval reaches the end exactly; rounding must not leave it out.
-    return (0.0 if hits == 0 else middle - half), (1.0 if hits == runs else middle + half)
+    low, high = binomtest(hits, runs).proportion_ci(CONFIDENCE, method="wilson")
+    return float(low), float(high)
 
 
 def rows_needed(rows: int, mde80: float, rope: float) -> int | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from tilth.audit import Audit
 from tilth.bench import LearningCurve
 from tilth.bench.ablation_result import Ablation
+from tilth.bench.files import write_text
 from tilth.bench.result import Trial
 from tilth.report import learning, parts, proof, robust, thumbnails
 from tilth.report.data import versions
@@ -51,22 +50,8 @@ def write(
     Path
         The file written.
     """
-    target = Path(path)
     text = page(title=title, audit=audit, run=run, comparison=comparison, ablation=ablation, curve=curve)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, made = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files for their owner alone; a report is meant to be passed on.
-        Path(made).chmod(0o644)
-        Path(made).replace(target)
-    except BaseException:
-        Path(made).unlink(missing_ok=True)
-        raise
-    return target
+    return write_text(path, text)
 
 
 def page(

@@ -259,6 +259,7 @@ def examine(
                     again.history_,
                     clip_norm=clip_norm,
                     rows=source.rows,
+                    memorize=False,  # only the score is asked for
                 )
                 scores.append(_held_score(told))
             vitals = replace(vitals, init_scores=tuple(scores))
