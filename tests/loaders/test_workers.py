@@ -89,8 +89,13 @@ def test_the_stream_is_that_of_threads_for_any_number_of_workers_and_where_it_is
     expected = [stream(threaded) for _ in range(2)]
     for count in (1, 8):
         batches = loader(paths, labels, workers=count, **settings)
-        assert [stream(batches) for _ in range(2)] == expected
-        assert len(children()) == count  # they stay from one whole pass to the next
+        seen, begun = [], []
+        for _ in range(2):
+            seen.append(stream(batches))
+            begun.append({child.pid for child in children()})
+        assert seen == expected
+        # They stay from one whole pass to the next; one is started where no other stands idle.
+        assert begun[0] <= begun[1] and 1 <= len(begun[0]) <= len(begun[1]) <= count
         del batches
         gc.collect()
         assert soon(lambda: not children())
@@ -194,6 +199,31 @@ def test_workers_that_cannot_start_tell_why_they_may_not(paths, monkeypatch, cap
     with pytest.raises(TilthError, match=r"exit code 1 before it came to an image.*__main__.*workers=0"):
         list(batches)
     assert not children()
+
+
+def test_a_death_while_another_worker_is_being_started_is_told_as_a_death(paths, monkeypatch):
+    batches = loader(paths, augment=Happening("kill"), shuffle=False)
+    submit = workers.ProcessPoolExecutor.submit
+
+    def closed_meanwhile(pool, *given):
+        if len(pool._processes) == 1:
+            next(iter(pool._processes.values())).kill()
+            raise OSError(9, "Bad file descriptor")
+        return submit(pool, *given)
+
+    monkeypatch.setattr(workers.ProcessPoolExecutor, "submit", closed_meanwhile)
+    with pytest.raises(TilthError, match="was killed by SIGKILL"):
+        list(batches)
+    assert not children()
+
+
+def test_an_error_of_the_system_is_no_death(paths, monkeypatch):
+    def full(pool, *given):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(workers.ProcessPoolExecutor, "submit", full)
+    with pytest.raises(OSError, match="Too many open files"):
+        list(loader(paths))
 
 
 def test_a_stage_that_fails_is_told_with_the_file_as_in_threads(paths):

@@ -127,14 +127,17 @@ class Workers:
     def _told_of_deaths(self) -> Iterator[None]:
         try:
             yield
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, OSError) as error:
+            # While one more is being started, the death of another closes what it is started with.
+            if isinstance(error, OSError) and not _soon_ended(self._started):
+                raise
             self.close()  # so that it is known how each of them ended
             raise self._death() from error
 
     def _death(self) -> TilthError:
         """Return an error that tells what the worker was at that died first; the others were ended then."""
-        codes = [process.exitcode for process in self._started]
-        ended = [n for n, code in enumerate(codes) if code not in (0, -signal.SIGTERM)]
+        codes = [process.exitcode for process in self._started]  # None: it did not come to be started
+        ended = [n for n, code in enumerate(codes) if code not in (None, 0, -signal.SIGTERM)]
         ended = ended or [n for n, code in enumerate(codes) if code]
         rows = [int(row) for row in self._doing.array[ended] if row != _IDLE]
         code = codes[ended[0]] if ended else None
@@ -216,6 +219,12 @@ def _how(code: int | None) -> str:
     if code is None:
         return "ended"
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _soon_ended(processes: list[BaseProcess]) -> bool:
+    """Return whether one of the processes that were started has ended, or does so within a moment."""
+    begun = [process for process in processes if process.pid is not None]
+    return bool(connection.wait([process.sentinel for process in begun], timeout=1.0))
 
 
 def _kill(processes: list[BaseProcess]) -> None:
