@@ -7,8 +7,8 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 
 from tilth.audit import audit, leakage
 from tilth.audit.column import Column
-from tilth.audit.leakage import Question
 from tilth.audit.target import is_classes
+from tilth.stages.leakage import Question, told
 from tilth.table import Roles, Table
 
 ROWS = 500
@@ -95,7 +95,7 @@ def test_easy_real_sets_raise_no_alarm(load):
 def test_noise_is_told_from_nothing(rng):
     y = rng.integers(0, 2, ROWS)
     columns, question, _ = asked(y, **{f"x{i}": rng.normal(size=ROWS) for i in range(20)})
-    assert max(leakage._told(c, question) for c in columns) < 0.02
+    assert max(told(c, question) for c in columns) < 0.02
 
 
 def test_groups_are_not_told_from_themselves(rng):
@@ -105,8 +105,8 @@ def test_groups_are_not_told_from_themselves(rng):
     place = rng.random(60)[group]
     alone = asked(y, place=place)
     together = asked(y, pl.Series("g", group), place=place)
-    assert leakage._told(alone[0][0], alone[1]) > 0.7
-    assert leakage._told(together[0][0], together[1]) < 0.2
+    assert told(alone[0][0], alone[1]) > 0.7
+    assert told(together[0][0], together[1]) < 0.2
 
 
 def test_the_order_of_rows_does_not_matter(rng):
@@ -117,7 +117,7 @@ def test_the_order_of_rows_does_not_matter(rng):
     scores = []
     for one in (table, turned):
         question = Question.of(Column.of(one, "y"), True)
-        scores.append(leakage._told(Column.of(one, "leak"), question))
+        scores.append(told(Column.of(one, "leak"), question))
     assert scores[0] == pytest.approx(scores[1], abs=1e-12)
 
 

@@ -10,7 +10,9 @@ from sklearn.metrics import roc_auc_score
 
 from tilth.audit import FINDS, audit, causes, missing
 from tilth.audit.column import Column
-from tilth.audit.dependence import (
+from tilth.core import parameters
+from tilth.stages import stage
+from tilth.stages.dependence import (
     LEAST,
     dependence,
     holm,
@@ -19,8 +21,6 @@ from tilth.audit.dependence import (
     tells_class,
     tells_number,
 )
-from tilth.core import parameters
-from tilth.stages import stage
 from tilth.table import Roles, Table
 
 ROWS = 1500

@@ -117,6 +117,7 @@ def test_shapley_values_add_up_to_full_less_none_by_every_metric(damaged, metric
         sign = (
             1
             if name[0] in ("roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "worst_recall")
+            or name[0].startswith("recall of ")
             else -1
         )
         whole = sign * (mean[name[0], "full"] - mean[name[0], "none"])

@@ -8,10 +8,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.bench.planted import NoOp, Recorder, gaussian
-from tilth.bench import compare
+from tilth.bench import ablate, compare, learning_curve
 from tilth.bench.clean import CLEANED
 from tilth.core import RowPlan, RowStage
 from tilth.errors import DataError
+from tilth.table import Roles, Table
 
 ALONE = {"probes": ["linear"], "n_jobs": 1}
 
@@ -122,3 +123,75 @@ def test_clean_labels_that_cannot_be_read_are_refused_with_the_reason():
         compare(None, None, X, y, clean=[7] * 60, **more)
     with pytest.raises(DataError, match="checkd"):
         compare(None, None, X, y, clean="checkd", **more)
+
+
+def _ablated(method, checked, X, given, **more):
+    steps = [("correct", Correct()), ("forget", Forget())]
+    return ablate(steps, X, given, method=method, clean=checked, repeats=2, **ALONE, **more)
+
+
+@pytest.mark.parametrize("method", ["leave_one_out", "add_one", "shapley"])
+def test_each_stage_is_asked_about_by_both_labels(method):
+    X, given, checked = _mislabeled()
+    done = _ablated(method, checked, X.with_columns(x8=pl.lit(0.0)), given)
+    told = {f.message.split(":")[0]: f for f in done.controls if f.kind == "bench.clean_labels"}
+    assert set(told) == {"correct", "forget"}
+    assert told["correct"].n_rows == checked.is_not_null().sum()
+    assert "by the labels as given" in told["correct"].message
+    (verdict,) = done.of("correct")
+    # Held against the scores themselves: the arms that the verdict is about, by the right labels.
+    arms = {
+        "leave_one_out": ("without correct", "full"),
+        "add_one": ("none", "only correct"),
+        "shapley": ("none", "full"),
+    }[method]
+    mean = {
+        arm: done.clean.filter(arm=arm, labels="clean")["value"].mean()
+        for arm in done.clean["arm"].unique().to_list()
+    }
+    gain = mean[arms[1]] - mean[arms[0]]
+    found = told["correct"].score + (told["forget"].score if method == "shapley" else 0.0)
+    assert found == pytest.approx(gain, abs=1e-12)
+    if method == "shapley":
+        # By hand, over the two orders in which two stages can join.
+        first = mean["only correct"] - mean["none"]
+        last = mean["full"] - mean["only forget"]
+        assert told["correct"].score == pytest.approx((first + last) / 2)
+    assert verdict.stage == "correct" and done.clean.height == len(mean) * 2 * 10
+    assert done.as_dict()["clean"]
+
+
+def test_a_fold_without_a_clean_label_is_left_out_for_each_kind_alike():
+    X, given, _ = _mislabeled(200)
+    few = pl.Series([int(g) if k in (3, 5) else None for k, g in enumerate(given)])
+    options = {"method": "add_one", "metric": "accuracy", "probes": ["linear"], "n_jobs": 1, "repeats": 3}
+    done = ablate([("forget", Forget())], X, given, clean=few, **options)
+    whole = done.clean.filter(pl.col("value").is_not_nan()).select("repeat", "fold").n_unique()
+    assert 1 < whole < 15
+    (told,) = [f for f in done.controls if f.kind == "bench.clean_labels"]
+    assert told.score == 0.0 or told.score == told.score
+
+
+def test_a_table_says_which_column_holds_clean_labels():
+    X, y = gaussian(200)
+    frame = X.with_columns(checked=pl.Series(y), label=pl.Series(y))
+    table = Table.of(frame, roles=Roles(target="label", clean="checked"))
+    assert table.features == X.columns
+    by_role = compare(None, None, table, repeats=1, **ALONE)
+    named = compare(None, None, X.with_columns(checked=pl.Series(y)), y, clean="checked", repeats=1, **ALONE)
+    assert by_role.scores.equals(named.scores) and by_role.clean.equals(named.clean)
+    again = compare(None, None, table, clean="checked", repeats=1, **ALONE)
+    assert again.clean.equals(named.clean)
+    other = compare(None, None, table, clean=np.where(np.arange(200) < 100, 1 - y, y), repeats=1, **ALONE)
+    assert other.scores.equals(named.scores) and not other.clean.equals(named.clean)
+
+
+def test_a_learning_curve_does_not_learn_from_clean_labels():
+    X, y = gaussian(200)
+    random = np.random.default_rng(0).permutation(y)  # nothing but the clean labels would tell them
+    frame = X.with_columns(checked=pl.Series(random), label=pl.Series(random))
+    curve = {"probes": ["linear"], "repeats": 1, "n_jobs": 1, "sizes": [40, 80, 120, 160]}
+    kept = learning_curve(None, Table.of(frame, roles=Roles(target="label", clean="checked")), **curve)
+    leaked = learning_curve(None, Table.of(frame, roles=Roles(target="label")), **curve)
+    last = lambda done: done.curves[0].points[-1].score
+    assert last(kept) < 0.7 < 0.95 < last(leaked)

@@ -38,11 +38,11 @@ def test_every_control_passes_and_is_told():
 
 
 def test_a_bench_that_believes_plain_tests_does_not_pass(monkeypatch):
-    from tilth.bench import verdicts
+    from tilth.bench import estimating
     from tilth.bench.statistics import corrected_t
 
     plain = lambda d, folds, size=1.0, ratio=None: corrected_t(d, folds, size, ratio=0.0)
-    monkeypatch.setattr(verdicts, "corrected_t", plain)
+    monkeypatch.setattr(estimating, "corrected_t", plain)
     found = verdicts_of(partial(self_test.alike, rows=150), 16, n_jobs=1, slices=[])
     hits = sum(v.word == "helps" for v in found)
     assert not control("a/a", "", hits, len(found), 0.05, True).ok

@@ -210,6 +210,25 @@ def test_a_recipe_can_ask_for_columns_in_groups(folder, capsys):
 
 
 @pytest.mark.parametrize(
+    ("bench", "flag", "values"),
+    [
+        ("", ["--tune"], {"0.001", "0.01", "0.1", "1.0", "10.0", "100.0"}),
+        (", tune: true", [], {"0.001", "0.01", "0.1", "1.0", "10.0", "100.0"}),
+        (", tune: {linear: {C: [0.2, 5]}}", ["--tune"], {"0.2", "5"}),
+    ],
+    ids=["flag", "recipe", "what to try"],
+)
+def test_probes_are_tuned_where_it_is_asked_for(folder, capsys, bench, flag, values):
+    text = Path("recipe.yaml").read_text()
+    Path("recipe.yaml").write_text(text.replace("n_jobs: 1", f"n_jobs: 1{bench}"))
+    code, out, err = run(capsys, "bench", "recipe.yaml", "--json", *flag)
+    assert code == 0, err
+    told = json.loads(out)["comparison"]
+    assert {line["value"] for line in told["tuned"]} <= values and len(told["tuned"]) == 2 * 6
+    assert any(control["kind"] == "bench.tuned" for control in told["controls"])
+
+
+@pytest.mark.parametrize(
     ("split", "bench"),
     [("{test: 0.25, by: time, column: day}", ""), ("{test: 0.25}", ", time: day")],
     ids=["split by time", "asked for"],

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from tilth.audit.column import Column
-from tilth.audit.leakage import FOLLOWS, SURE, dependence_on
 from tilth.audit.looking import without
 from tilth.core.finding import Finding, Severity
 from tilth.core.lineage import feature_words, recurring
 from tilth.stages.close import close_groups
+from tilth.stages.leakage import FOLLOWS, SURE, dependence_on
 from tilth.table import ROW, Roles, Table
 
 FINDS = {

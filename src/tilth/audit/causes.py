@@ -12,8 +12,11 @@ import numpy as np
 import polars as pl
 from scipy.stats import norm, rankdata
 
-from tilth.audit.column import Column, shown
-from tilth.audit.dependence import (
+from tilth.audit.column import Column
+from tilth.audit.missing import Gaps, asked_about, finding, quoted
+from tilth.core.finding import Finding
+from tilth.stages.column import shown
+from tilth.stages.dependence import (
     ALPHA,
     ROWS,
     WORTH,
@@ -24,8 +27,6 @@ from tilth.audit.dependence import (
     tells_class,
     tells_number,
 )
-from tilth.audit.missing import Gaps, asked_about, finding, quoted
-from tilth.core.finding import Finding
 from tilth.statistics import uniform
 from tilth.statistics.little import little_test
 from tilth.table import ROW, Table

@@ -1,83 +1,15 @@
-"""What the checks look at: one column, its values and how often each occurs."""
+"""One column, as the audit's checks look at it and tell of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
-import numpy as np
 import polars as pl
 
 from tilth.core.finding import Finding, Severity
-from tilth.statistics import Counts
-from tilth.table import ROW, Kind, Table, kind_of
-
-COUNTED = ("numeric", "categorical", "boolean", "datetime", "text")
-"""The kinds whose values can be counted; images, vectors and other objects are left to the stages."""
+from tilth.stages import column
 
 
-@dataclass(frozen=True)
-class Column:
-    """Hold one column of the table that is looked at.
-
-    Parameters
-    ----------
-    name : str
-    kind : {'numeric', 'categorical', 'boolean', 'datetime', 'text', 'image', 'vector', 'other'}
-    series : Series of length n_rows
-        In the order of the source.
-    ids : ndarray of shape (n_rows,), uint64
-    """
-
-    name: str
-    kind: Kind
-    series: pl.Series
-    ids: np.ndarray
-
-    @classmethod
-    def of(cls, table: Table, name: str) -> Column:
-        """Take one column of a table, with its row ids."""
-        taken = table.frame.select(name, ROW).collect()
-        kind = table.kinds.get(name) or kind_of(table.schema[name])
-        return cls(name, kind, taken[name], taken[ROW].to_numpy())
-
-    @property
-    def rows(self) -> int:
-        """Count the rows."""
-        return len(self.series)
-
-    @property
-    def filled(self) -> int:
-        """Count the rows that have a value."""
-        return self.rows - self.series.null_count()
-
-    @cached_property
-    def counts(self) -> pl.DataFrame:
-        """Return ``value, count``, most frequent first; nulls are not values."""
-        return Counts.of(self.series.alias("value").to_frame().lazy(), ["value"]).tables["value"]
-
-    @property
-    def distinct(self) -> int:
-        """Count the different values."""
-        return self.counts.height
-
-    @cached_property
-    def texts(self) -> pl.DataFrame:
-        """Return ``value, count`` with the values as text, and ``plain``: stripped, in lower case."""
-        text = pl.col("value").cast(pl.String)
-        return self.counts.with_columns(text, text.str.strip_chars().str.to_lowercase().alias("plain"))
-
-    @cached_property
-    def numbers(self) -> np.ndarray:
-        """Return the distinct finite numbers, ascending, as float64 of shape (n, 2): value and count."""
-        counted = self.counts.select(pl.col("value").cast(pl.Float64), pl.col("count").cast(pl.Float64))
-        counted = counted.filter(pl.col("value").is_finite()).sort("value")
-        return counted.to_numpy()
-
-    def where(self, mask: pl.Series) -> tuple[int, ...]:
-        """Return the ids of the rows where `mask` holds, at most as many as a finding shows."""
-        places = np.flatnonzero(mask.fill_null(False).to_numpy())[: Finding.ROWS_SHOWN]
-        return tuple(int(i) for i in self.ids[places])
+class Column(column.Column):
+    """Hold one column of the table that is looked at, and make findings about it."""
 
     def finding(
         self,
@@ -94,11 +26,3 @@ class Column:
         count = 0 if mask is None else int(mask.fill_null(False).sum())
         check = f"audit.{kind.partition('.')[0]}"
         return Finding(kind, message, float(score), severity, (self.name,), rows, count, remedy, check)
-
-
-def shown(value: object, limit: int = 40) -> str:
-    """Write a value of the data as part of a sentence: quoted, its control characters visible, cut."""
-    text = (
-        repr(value) if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else str(value)
-    )
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

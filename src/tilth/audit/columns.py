@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from tilth.audit import texts
-from tilth.audit.column import Column, shown
+from tilth.audit.column import Column
 from tilth.audit.texts import variants
 from tilth.core.finding import Finding
-from tilth.stages.dates import dates
-from tilth.stages.names import around_number, machine_of
+from tilth.stages.column import sentences, shown
+from tilth.stages.identifiers import NAMES, names_groups, names_rows
 
 FINDS = {
     "column.constant": "a column has one value in all rows",
@@ -32,13 +32,6 @@ __all__ = ["CHECKS", "FINDS", "variants"]
 
 NEARLY = 0.995
 MANY_CATEGORIES = 50
-FEW_ROWS_FOR_AN_ID = 20
-NAMES = 0.99
-"""From this share of different values on, texts name the rows."""
-
-NO_REPEATS = 20
-"""Values drawn from a range would meet so often by chance, and none do: they were given out, one to a row."""
-
 FEW_DAYS = 0.02
 """Dates far from the others are errors where they are few, and how the column is where they are many."""
 
@@ -65,55 +58,17 @@ def constant(column: Column) -> Iterator[Finding]:
 
 def identifier(column: Column) -> Iterator[Finding]:
     """Find numbers and texts that were given out one to a row, and names of what several rows belong to."""
-    few = column.rows < FEW_ROWS_FOR_AN_ID or column.filled < NAMES * column.rows
-    if few or column.kind not in ("numeric", "categorical"):
-        return
-    named = _named(column) if column.kind == "categorical" else _numbered(column)
-    if named:
+    if named := names_rows(column):
         remedy = {"data": {"row_id": column.name}} if column.distinct == column.rows else None
         share = column.distinct / column.rows
         yield column.finding("column.id", f"'{column.name}' {named}.", share, "medium", remedy=remedy)
-        return
-    made = machine_of(column.texts["plain"]) if column.kind == "categorical" else ""
-    if made and column.distinct > MANY_CATEGORIES:
+    elif made := names_groups(column):
         message = (
             f"'{column.name}' holds {made}, {column.distinct} different ones in {column.rows} rows: it "
             "names what rows belong to. If rows of one belong together, they must stay together in splits."
         )
         remedy = {"data": {"group": column.name}}
         yield column.finding("column.key", message, column.distinct / column.rows, "medium", remedy=remedy)
-
-
-def _named(column: Column) -> str:
-    """Say how texts name the rows, or nothing."""
-    if column.distinct < NAMES * column.filled or texts.sentences(column):
-        return ""
-    if dates(column.texts.head(100)).mask.mean() == 1:
-        return ""  # moments seldom repeat either
-    names = f"{column.distinct} different texts in {column.rows} rows"
-    if made := machine_of(column.texts["plain"]):
-        return f"holds {made}, {names}: it names the rows"
-    around = around_number(column.texts["value"])
-    if around and any(around):
-        return f"has {names}, all {shown('…'.join(around))} around a number: it numbers the rows"
-    return f"has {names}: it names the rows"
-
-
-def _numbered(column: Column) -> str:
-    """Say how whole numbers number the rows, or nothing."""
-    whole = column.series.drop_nulls().cast(pl.Float64)
-    if column.distinct < column.filled or not bool((whole.is_finite() & (whole == whole.round())).all()):
-        return ""
-    values = whole.to_numpy()
-    steps = np.diff(values)
-    told = "has another whole number in each row"
-    if (steps > 0).all() or (steps < 0).all():
-        even = "it counts them" if np.ptp(steps) == 0 else "it numbers them, or their time"
-        return f"{told}, in the order of the rows: {even}"
-    span = float(np.ptp(values)) + 1
-    if len(values) * (len(values) - 1) / (2 * span) >= NO_REPEATS:
-        return f"{told}, {values.min():.0f} to {values.max():.0f}: given out to the rows, or ranks of them"
-    return ""
 
 
 def categories(column: Column) -> Iterator[Finding]:
@@ -124,7 +79,7 @@ def categories(column: Column) -> Iterator[Finding]:
         or column.distinct >= NAMES * column.filled
     ):
         return
-    if texts.sentences(column):
+    if sentences(column):
         message = f"'{column.name}' holds {column.distinct} different sentences: free text, not categories."
         remedy = {"data": {"kinds": {column.name: "text"}}}
         yield column.finding("text.free", message, column.distinct / column.rows, "low", remedy=remedy)

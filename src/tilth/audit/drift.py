@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from tilth.audit.column import Column, shown
-from tilth.audit.dependence import LEAST, ROWS, dependence, holm, sampled
+from tilth.audit.column import Column
 from tilth.core.finding import Finding, Severity
 from tilth.errors import listed
+from tilth.stages.column import shown
+from tilth.stages.dependence import LEAST, ROWS, dependence, holm, sampled
 from tilth.statistics import hash_rows
 from tilth.statistics.samples import binned, chi_square, ks, psi
 from tilth.table import ROW, Kind, Table

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from tilth.audit.dependence import LEAST
 from tilth.core.finding import Finding, Severity
 from tilth.errors import listed
+from tilth.stages.dependence import LEAST
 from tilth.table import Table
 
 FINDS = {

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 
-from tilth.audit.column import COUNTED, Column, shown
+from tilth.audit.column import Column
 from tilth.core.finding import Finding, Severity
+from tilth.stages.column import COUNTED, shown
 
 FINDS = {
     "columns.identical": "two columns hold the same values",

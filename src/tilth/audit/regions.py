@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tilth.audit.column import shown
+from tilth.stages.column import shown
 
 Mask = NDArray[np.bool_]
 Vector = NDArray[np.float64]

@@ -12,11 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tilth.audit.column import Column
-from tilth.audit.dependence import holm
 from tilth.audit.losses import KINDS, Losses, asked, given
 from tilth.audit.regions import Axis, grow
 from tilth.core.finding import Finding, Severity
 from tilth.errors import ColumnError, DataError
+from tilth.stages.dependence import holm
 from tilth.stages.folds import folds_of
 from tilth.statistics.gap import Gap, Vector, gap
 from tilth.table import ROW, Table, kind_of, read

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from tilth.audit.column import Column, shown
+from tilth.audit.column import Column
 from tilth.core.finding import Finding, Severity
 from tilth.probes.target import task_of
+from tilth.stages.column import shown
 from tilth.table import Table
 
 FINDS = {

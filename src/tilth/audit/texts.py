@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from tilth.audit.column import Column, shown
+from tilth.audit.column import Column
 from tilth.core.finding import Finding, Severity
+from tilth.stages.column import shown
 from tilth.stages.dates import dates
 from tilth.stages.hidden import MOST_WORDS, NUMBERS, least
 from tilth.stages.numerals import CODE, EITHER, FALSE, TRUE, Numerals, unit_of
@@ -23,9 +24,6 @@ FINDS = {
     "text.variants": "categories differ only by case, spaces, dashes or the form of a letter",
     "text.free": "a categorical column holds sentences",
 }
-
-SENTENCE = 3
-"""Words, in the mean, beyond which texts are sentences and no names."""
 
 PART = 0.02
 """A kind of values that fills less of a column than this is no part of a mixture, but single cells."""
@@ -223,17 +221,6 @@ def variants(column: Column) -> Iterator[Finding]:
         message = f"'{column.name}' writes {many} in more than one way, such as {forms} ({rows} rows)."
         severity: Severity = "medium" if rows >= PART * column.rows else "low"
         yield column.finding("text.variants", message, rows / column.rows, severity)
-
-
-def sentences(column: Column) -> bool:
-    """Tell whether texts are sentences: ids and categories have few words."""
-    return words(column) > SENTENCE
-
-
-def words(column: Column) -> float:
-    """Return the mean number of words of the different values."""
-    some = column.texts["value"].head(1000)
-    return float(some.str.strip_chars().str.count_matches(r"\s+").mean() or 0.0) + 1  # type: ignore[arg-type]
 
 
 CHECKS = (contents, booleans, variants)

@@ -2,6 +2,8 @@
 
 from tilth.bench.ablation import ablate
 from tilth.bench.ablation_result import Ablation
+from tilth.bench.across import across
+from tilth.bench.across_result import Across
 from tilth.bench.comparison import compare
 from tilth.bench.contributing import contributions
 from tilth.bench.curve import learning_curve
@@ -12,6 +14,7 @@ from tilth.bench.robustness_result import Robustness
 
 __all__ = [
     "Ablation",
+    "Across",
     "Comparison",
     "Curve",
     "Explanation",
@@ -21,6 +24,7 @@ __all__ = [
     "Trial",
     "Verdict",
     "ablate",
+    "across",
     "compare",
     "contributions",
     "learning_curve",

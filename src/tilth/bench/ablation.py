@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from tilth.bench.ablation_result import Ablation, Method
 from tilth.bench.asking import FULL, asking
+from tilth.bench.calibrating import calibration_of, probabilities_of
+from tilth.bench.clean import CLEANED, by_labels, said_by_both
 from tilth.bench.design import Arm
+from tilth.bench.fixed import check_options
+from tilth.bench.leaks import noted
+from tilth.bench.mcnemar import mcnemar_of
+from tilth.bench.recalls import fallen, recalls_of
 from tilth.bench.resume import Kept, key_of
-from tilth.bench.trial import facts_of, frames_of, notes_of, plan, run_folds, sliced_in
+from tilth.bench.trial import facts_of, frames_of, notes_of, plan, run_folds, sliced_in, tuned_in
+from tilth.bench.tuning import remarks
 from tilth.bench.verdicts import judge
 from tilth.errors import StageError
 
@@ -32,7 +42,10 @@ def ablate(
     n_jobs: int | None = None,
     allow_fitted: bool = False,
     time: Any = None,
+    test: Any = None,
     slices: Sequence[str] | None = None,
+    clean: Any = None,
+    tune: bool | Mapping[str, Any] = False,
     resume: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Ablation:
@@ -67,8 +80,13 @@ def ablate(
     X, y, sample_weight, groups, probes, folds, repeats, metric, random_state, n_jobs, allow_fitted, progress
         As in `compare`. Shapley values need a metric whose gains add up: not the slope or intercept of
         calibration.
-    time, slices, resume
+    time, slices, tune, resume
         As in `compare`. No slice guards a Shapley value.
+    test
+        As in `compare`. Not with Shapley values.
+    clean : str or array-like of shape (n_rows,), optional
+        As in `compare`: what each stage gains by these labels and by those given, asked in the same way, is
+        in `controls`.
 
     Returns
     -------
@@ -100,6 +118,7 @@ def ablate(
     >>> done.table().select("stage", "word").rows()
     [('scale.standard', 'no difference')]
     """
+    check_options(test, time, **{"method='shapley'": method == "shapley"})
     full = Arm.of(FULL, pipe)
     if not full.stages:
         raise StageError("The pipeline has no stages, so there is nothing to leave out.")
@@ -117,37 +136,53 @@ def ablate(
         random_state=random_state,
         allow_fitted=allow_fitted,
         time=time,
+        test=test,
         slices=slices,
+        clean=clean,
+        tune=tune,
         progress=progress,
     )
     way.check(design)
     kept = None if resume is None else Kept.at(resume, key_of(design, way.arms, bench=f"ablate, {method}"))
     testable = design.task == "regression" or len(design.labels) > 1
-    results = (
-        run_folds(design, way.arms, n_jobs=n_jobs, progress=progress, optional=way.optional, kept=kept)
-        if testable
-        else []
-    )
+    told: dict[str, Any] = {"optional": way.optional, "calibrated": way.calibrated, "kept": kept}
+    results = run_folds(design, way.arms, n_jobs=n_jobs, progress=progress, **told) if testable else []
     scores, costs = frames_of(results)
     failed = {arm: why for r in results for arm, why in r.failed.items()}
-    asked = way.ask(scores, facts_of(design, costs), failed, design)
+    facts = facts_of(design, costs, results)
+    ask = partial(way.ask, facts=facts, failed=failed, design=design)
+    asked = ask(scores)
     parts = sliced_in(results)
+    tuned = tuned_in(results)
+    cells = [line for r in results for line in r.cells]
     names = [name for name, _ in design.probes]
-    verdicts = judge(asked.scores, asked.questions, names, asked.facts, parts)
+    verdicts = noted(judge(asked.scores, asked.questions, names, asked.facts, parts), leaks)
+    by_clean = pl.DataFrame([line for r in results for line in r.clean], schema=CLEANED)
+    pairs = [(q.stage, q.before, q.after) for q in asked.questions if not q.obstacle]
+    recalls = recalls_of(asked.scores, pairs, names, asked.facts, design.labels)
+    made = by_labels(by_clean, lambda told: ask(told).scores)
+    gained = said_by_both(made, design, names, pairs, facts.estimator)
+    checked = mcnemar_of(results, design, asked.questions, verdicts)
     return Ablation(
         design.task,
         design.primary,
-        folds,
+        design.folds,
         repeats,
         design.table.height,
         scores,
         verdicts,
         costs,
         leaks,
-        [*asked.remarks, *notes_of(results)],
+        [*remarks(design, tuned), *fallen(recalls), *checked, *gained, *asked.remarks, *notes_of(results)],
         tuple(name for name, _ in full.stages),
         method,
         asked.credits,
         asked.gap,
         slices=parts,
+        clean=by_clean,
+        tuned=tuned,
+        calibration=calibration_of(cells),
+        probabilities=probabilities_of(cells),
+        recalls=recalls,
+        tested=None if design.test is None else facts.rows,
     )

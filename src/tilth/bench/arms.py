@@ -14,13 +14,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tilth.bench.answering import Answer, Judged, answered, held_out
+from tilth.bench.calibrating import cells_of
 from tilth.bench.clean import on_clean
 from tilth.bench.design import RANDOM_DROP, TUNED, UNCORRECTED, Arm, Design
 from tilth.bench.fitting import Fitted, certain, what_it_sees
+from tilth.bench.fixed import line_of
 from tilth.bench.memory import Peak, highest
 from tilth.bench.metrics import METRICS, Metric, metrics_of
-from tilth.bench.preparing import FAILURES, Halfway, Ready, RowsChanged, advance, begin, ready_of, walk
+from tilth.bench.preparing import ALWAYS, FAILURES, Halfway, Ready, advance, begin, ready_of, walk
+from tilth.bench.recalls import recalls_in
 from tilth.bench.slices import sliced
+from tilth.bench.tuning import Settings
 from tilth.probes import probe
 from tilth.probes.pictures import UnreadableImages
 from tilth.statistics import hash_rows
@@ -54,6 +58,12 @@ class FoldResult:
         Warnings that were raised on the way, each once.
     failed : dict of arm to str
         Arms that could not be run, and why.
+    tuned : list of dict
+        Lines of the frame of this name in `Trial`.
+    cells : list of dict
+        Probabilities and what came true, added up by `cells_of`, each with its arm, probe, repeat and fold.
+    answers : list of dict
+        Of one fixed test set, what each arm and probe said of its rows; see `line_of`. Else empty.
     """
 
     scores: list[Line] = field(default_factory=list)
@@ -65,6 +75,9 @@ class FoldResult:
     relabeled: int = 0
     notes: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    tuned: list[Line] = field(default_factory=list)
+    cells: list[Line] = field(default_factory=list)
+    answers: list[Line] = field(default_factory=list)
 
     def add(self, other: FoldResult) -> None:
         """Add the lines of another arm."""
@@ -73,7 +86,10 @@ class FoldResult:
         self.slices += other.slices
         self.clean += other.clean
         self.probed += other.probed
+        self.answers += other.answers
         self.relabeled += other.relabeled
+        self.tuned += other.tuned
+        self.cells += other.cells
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,7 @@ class Tried:
     scores : list of (metric, name pattern, value)
         The pattern makes the arm's name in the scores.
     slices, clean : list of dict
+    cells : list of (name pattern, dict)
     seconds : float
     peak_mb : float or None
     """
@@ -96,6 +113,7 @@ class Tried:
     scores: list[tuple[str, str, float]]
     slices: list[Line]
     clean: list[Line]
+    cells: list[tuple[str, Line]]
     seconds: float
     peak_mb: float | None
 
@@ -109,6 +127,7 @@ def run_fold(
     random_drop: bool,
     optional: Sequence[str],
     probing: Sequence[Probing] = (),
+    calibrated: Sequence[str] = (),
 ) -> FoldResult:
     """Run every arm and probe on one fold.
 
@@ -121,29 +140,34 @@ def run_fold(
         Arms that may fail: it is written down instead of raised.
     probing : sequence of callable
         Called with each probe as it was fitted, for each arm.
+    calibrated : sequence of str
+        Arms whose probabilities are kept, added up, beside what came true.
 
     Raises
     ------
     RowsChanged
         If an arm changed the test rows.
+    LeakageError
+        If test rows are among those that are learned from.
     """
     import_probes(design)
     # By the threshold that does best, *before* is scored where the primary metric depends on one.
     tuning = design.task == "binary" and any(METRICS[m].labels for m in design.primary)
     tuned = "before" if tuning and "before" in [arm.name for arm in arms] else None
-    trying = Trying(design.within(repeat, fold), repeat, fold, tuple(probing), tuned)
+    trying = Trying(design.within(repeat, fold), repeat, fold, tuple(probing), tuned, calibrated)
     done = FoldResult()
     kept: dict[str, int] = {}
     found: dict[str, FoldResult] = {}
     with warnings.catch_warnings(record=True) as raised, design.shelf.lent():
         warnings.simplefilter("always")
+        trying.settings.choose(trying.design, arms, trying.train, trying.test, trying.seed)
         for arm, at in walk(trying.design, arms, trying.train, trying.test):
             try:
                 if isinstance(at, Exception):
                     raise at
                 found[arm.name], kept[arm.name] = trying.run(arm, at, trying.train)
             except FAILURES as error:
-                if arm.name not in optional or isinstance(error, RowsChanged):
+                if arm.name not in optional or isinstance(error, ALWAYS):
                     error.add_note(f"In the '{arm.name}' arm, repeat {repeat + 1}, fold {fold + 1}.")
                     raise
                 done.failed[arm.name] = str(error)
@@ -158,6 +182,8 @@ def run_fold(
             else:
                 again = [line | {"arm": RANDOM_DROP} for line in done.scores if line["arm"] == before.name]
                 done.scores += again
+                same = [line for line in done.answers if line["arm"] == before.name]
+                done.answers += [line | {"arm": RANDOM_DROP} for line in same]
     done.notes = told_by(raised)
     return done
 
@@ -189,17 +215,25 @@ class Trying:
     probing : sequence of callable
     tuned : str or None
         The arm that is also scored by the threshold that does best on inner folds.
+    calibrated : sequence of str
     """
 
     def __init__(
-        self, design: Design, repeat: int, fold: int, probing: Sequence[Probing], tuned: str | None
+        self,
+        design: Design,
+        repeat: int,
+        fold: int,
+        probing: Sequence[Probing],
+        tuned: str | None,
+        calibrated: Sequence[str] = (),
     ) -> None:
-        self.design, self.probing, self.tuned = design, probing, tuned
+        self.design, self.probing, self.tuned, self.calibrated = design, probing, tuned, calibrated
         self.test = design.fold_of[repeat] == fold
         self.rows = design.table.frame.collect().filter(pl.Series(self.test))
         self.train = design.table.with_frame(design.table.frame.filter(pl.Series(~self.test)))
         self.seed = design.seed(repeat, fold)
         self.where = {"repeat": repeat, "fold": fold}
+        self.settings = Settings()
         self._tried: dict[Any, Tried] = {}
 
     def run(self, arm: Arm, at: Halfway, train: Table) -> tuple[FoldResult, int]:
@@ -212,26 +246,34 @@ class Trying:
         kept = _kept(design, train, ready, labeled)
         done.relabeled = int(ready.prepared.ledger.account()["relabeled"])
         for name, estimator in design.probes:
-            tried = self.tried(arm, name, estimator, train, ready)
+            taken = self.settings.of(arm, name, estimator)
+            tried = self.tried(taken.arm, name, taken.estimator, train, ready)
             line = {"probe": name, **self.where}
+            done.tuned += [line | {"arm": arm.name} | told for told in taken.lines()]
             done.scores += [
                 line | {"metric": metric, "arm": pattern.format(arm=arm.name), "value": value}
                 for metric, pattern, value in tried.scores
             ]
             done.slices += [line | {"arm": arm.name} | told for told in tried.slices]
             done.clean += [line | {"arm": arm.name} | told for told in tried.clean]
+            if arm.name in self.calibrated:
+                done.cells += [line | {"arm": p.format(arm=arm.name)} | told for p, told in tried.cells]
             done.probed += [
                 {"arm": arm.name, **line, **told} for told in self._looks(arm, name, ready, tried)
             ]
             done.costs.append(
                 {"arm": arm.name, "probe": name}
-                | {"prepare_seconds": prepare_seconds, "fit_seconds": tried.seconds}
+                | {"prepare_seconds": prepare_seconds, "fit_seconds": taken.seconds + tried.seconds}
                 | {"rows_trained": float(ready.X.height), "share_kept": kept / int(labeled.sum())}
-                | {"peak_mb": highest(at.peak_mb, tried.peak_mb)}
+                | {"peak_mb": highest(at.peak_mb, taken.peak_mb, tried.peak_mb)}
             )
             if arm.name == self.tuned and tried.answer is not None:
-                best = self._at_best_threshold(arm, name, estimator, train, tried.answer)
-                done.scores += [line | told for told in best]
+                best = self._at_best_threshold(taken.arm, name, taken.estimator, train, tried.answer)
+                for told, cut in best:
+                    done.scores.append(line | told)
+                    done.answers += [line | line_of(TUNED, cut, None)] * (design.test is not None)
+            if design.test is not None:
+                done.answers.append(line | line_of(arm.name, None, tried.answer))
         return done, kept
 
     def dropping(self, arm: Arm, count: int) -> FoldResult:
@@ -241,10 +283,12 @@ class Trying:
         labeled = np.flatnonzero(self.design.labeled[~self.test])
         stay[labeled[np.argsort(words[labeled], kind="stable")[:count]]] = False
         fewer = self.train.with_frame(self.train.frame.filter(pl.Series(stay)))
+        dropping = Arm(RANDOM_DROP, arm.stages, arm.model)
+        self.settings.choose(self.design, [dropping], fewer, self.test, self.seed)
         at = begin(self.design, fewer, self.test)
         for name, stage in arm.stages:
             at = advance(at, name, stage)
-        return self.run(Arm(RANDOM_DROP, arm.stages, arm.model), at, fewer)[0]
+        return self.run(dropping, at, fewer)[0]
 
     def tried(self, arm: Arm, name: str, estimator: Any, train: Table, ready: Ready) -> Tried:
         """Fit a probe and score it, or find what the same input gave before."""
@@ -263,8 +307,10 @@ class Trying:
         parts = list(_in_slices(design, said, test))
         right = None if design.clean is None else design.clean[test]
         clean = list(on_clean(right, design.primary, truth, weight, said))
-        again = bool(self.probing) or self.tuned is not None
-        kept = (scores, parts, clean, seconds, peak.mb)
+        again = bool(self.probing) or self.tuned is not None or design.test is not None
+        both = [("{arm}", answer.said)] + [(UNCORRECTED, answer.raw)] * bool(ready.prepared.prior)
+        cells = [(p, cells_of(truth, a, weight)) for p, a in both if design.task != "regression"]
+        kept = (scores, parts, clean, cells, seconds, peak.mb)
         found = Tried(model, answer, *kept) if again else Tried(None, None, *kept)
         if key is not None:
             self._tried[key] = found
@@ -281,7 +327,7 @@ class Trying:
 
     def _at_best_threshold(
         self, arm: Arm, name: str, estimator: Any, train: Table, answer: Answer
-    ) -> Iterator[Line]:
+    ) -> Iterator[tuple[Line, NDArray[np.float64]]]:
         """Score decisions by the threshold that does best on inner folds, by metrics that depend on one."""
         design, test = self.design, self.test
         counts = design.weight[test] > 0
@@ -292,7 +338,8 @@ class Trying:
         inner = held_out(design, arm, name, estimator, train, test, self.seed, INNER_FOLDS)
         for metric in metrics:
             cut = _tuned(*inner, metric, answer.said)
-            yield {"metric": metric.name, "arm": TUNED, "value": metric.score(truth, cut[counts], weight)}
+            value = metric.score(truth, cut[counts], weight)
+            yield {"metric": metric.name, "arm": TUNED, "value": value}, cut
 
 
 def _scored(
@@ -304,7 +351,7 @@ def _scored(
     shifted: bool,
 ) -> Iterator[tuple[str, str, float]]:
     """Score by each metric, and score the raw answer too where stages shifted the classes."""
-    for metric in metrics_of(design.task):
+    for metric in [*metrics_of(design.task), *recalls_in(design.labels)]:
         given = [("{arm}", told.decided if metric.labels else told.said)]
         if shifted and not metric.labels:
             given.append((UNCORRECTED, told.raw))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tilth.bench.ablation_result import CREDITS, Method
 from tilth.bench.design import Arm, Design
 from tilth.bench.metrics import METRICS, Metric, metrics_of
+from tilth.bench.recalls import recalls_in
 from tilth.bench.result import SCORES
 from tilth.bench.shapley import Orders
 from tilth.bench.statistics import corrected_t
@@ -52,6 +53,7 @@ class Asking(Protocol):
 
     arms: list[Arm]
     optional: list[str]
+    calibrated: list[str]
 
     def check(self, design: Design) -> None:
         """Raise where this way gives no answer."""
@@ -91,6 +93,7 @@ class LeaveOneOut:
         parts = [part(full, arm, lambda name, out=out: name != out) for out, arm in self.without.items()]
         self.arms = [full, *parts]
         self.optional = list(self.without.values())
+        self.calibrated = [arm.name for arm in self.arms]
 
     def check(self, design: Design) -> None:
         """Accept any design."""
@@ -110,6 +113,7 @@ class AddOne:
         parts = [part(full, arm, lambda name, one=one: name == one) for one, arm in self.only.items()]
         self.arms = [part(full, NONE, lambda name: False), *parts]
         self.optional = list(self.only.values())
+        self.calibrated = [arm.name for arm in self.arms]
 
     def check(self, design: Design) -> None:
         """Accept any design."""
@@ -137,6 +141,8 @@ class Shapley:
             for recipe, arm in self.arm_of.items()
         ]
         self.optional = [arm for arm in self.arm_of.values() if arm != FULL]
+        # Of many recipes: all others are run for their scores alone.
+        self.calibrated = [NONE, FULL]
 
     def _called(self, recipe: int) -> str:
         if recipe == self.orders.full:
@@ -174,8 +180,9 @@ class Shapley:
         credits: list[dict[str, Any]] = []
         gaps = [0.0]
         held = pivot(scores)
+        metrics = [*metrics_of(design.task), *recalls_in(design.labels)]
         for probe, _ in design.probes:
-            for metric in (m for m in metrics_of(design.task) if m.ideal is None):
+            for metric in (m for m in metrics if m.ideal is None):
                 worth = self._worth(held, probe, metric, running)
                 if worth is None:
                     continue

@@ -56,9 +56,9 @@ class Attack:
 def attack_of(judged: Judged) -> Attack | str:
     """Return the attack on a probe, or say why there is none.
 
-    The networks of ``mlp`` and ``cnn``, and ``linear``, are attacked by their own gradients; any other probe
-    of columns by those of a linear model fitted on the same prepared rows, which tells only what it loses at
-    least.
+    ``linear`` and the networks of ``mlp``, ``cnn`` and `Network` are attacked by their own gradients; any
+    other probe of columns by those of a linear model fitted on the same prepared rows, which tells only what
+    it loses at least.
     """
     model = judged.model
     if model is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tilth.bench.design import Design
+from tilth.bench.estimating import ByFolds, Estimator
 from tilth.bench.metrics import METRICS
-from tilth.bench.statistics import corrected_t
 from tilth.core import Finding
 from tilth.errors import ColumnError, DataError
 from tilth.probes.target import read_target, read_values
@@ -38,20 +39,24 @@ def set_apart(table: Table, clean: Any) -> tuple[Table, pl.Series | None]:
     ----------
     table : Table
     clean : str or array-like of shape (n_rows,), optional
-        A column's name, or labels; null or NaN where nobody knows better.
+        A column's name, or labels; null or NaN where nobody knows better. By default the column that has the
+        role.
 
     Raises
     ------
     DataError
         No such column, or not as many labels as rows.
     """
+    held = table.roles.clean
+    clean = held if clean is None else clean
     if clean is None:
         return table, None
     if isinstance(clean, str):
-        if clean not in table.features:
+        if clean not in (*table.features, held):
             raise ColumnError.missing([clean], list(table.features), "clean")
         frame = table.frame.collect()
-        return table.with_frame(frame.drop(clean).lazy()), frame[clean]
+        roles = replace(table.roles, clean=None) if clean == held else table.roles
+        return table.with_frame(frame.drop(clean).lazy(), roles), frame[clean]
     labels = pl.Series("clean", clean)
     if len(labels) != table.height:
         raise DataError(f"clean has {len(labels)} labels, but the table has {table.height} rows.")
@@ -117,8 +122,14 @@ def on_clean(
             yield {"metric": metric, "labels": name, "value": float(value)}
 
 
-def said_by_both(scores: pl.DataFrame, design: Design, probes: Sequence[str]) -> list[Finding]:
-    """Say for each probe what *after* gains by the labels known to be right, and by those given.
+def said_by_both(
+    scores: pl.DataFrame,
+    design: Design,
+    probes: Sequence[str],
+    pairs: Sequence[tuple[str, str, str]] = (("", "before", "after"),),
+    estimator: Estimator | None = None,
+) -> list[Finding]:
+    """Say for each probe what is gained by the labels known to be right, and by those given.
 
     Parameters
     ----------
@@ -126,33 +137,63 @@ def said_by_both(scores: pl.DataFrame, design: Design, probes: Sequence[str]) ->
         As `CLEANED`.
     design : Design
     probes : sequence of str
+    pairs : sequence of (stage, arm before, arm after)
+        What is held against what; in an ablation one pair for each stage.
+    estimator : Estimator, optional
+        By default over folds.
     """
     if design.clean is None:
         return []
-    rows = int((known(design.clean) & design.labeled).sum())
+    by: Estimator = estimator or ByFolds(design.folds, design.ratio)
+    rows = int((known(design.clean) & (design.fold_of >= 0).any(axis=0)).sum())
     findings = []
-    for name in probes:
-        for metric in (METRICS[m] for m in design.primary):
-            told, gain = [], float("nan")
-            for labels, words in ((CLEAN, "known to be right"), (GIVEN, "as given")):
-                mine = scores.filter(probe=name, metric=metric.name, labels=labels)
-                pairs = mine.pivot("arm", index=["repeat", "fold"], values="value")
-                pairs = pairs.select(a for a in ("before", "after") if a in pairs.columns)
-                pairs = pairs.drop_nulls().drop_nans()
-                if pairs.height < 2:
-                    continue
-                before, after = (pairs[arm].to_numpy() for arm in ("before", "after"))
-                found = corrected_t(metric.gain(before, after), design.folds, ratio=design.ratio)
-                gain = found.mean if labels == CLEAN else gain
-                told.append(
-                    f"by the labels {words} {before.mean():.4f} -> {after.mean():.4f}, gain "
-                    f"{found.mean:+.4f} (95 % interval {found.low:+.4f} to {found.high:+.4f})"
-                )
-            if told:
-                message = f"{name}, {metric.name}, on {rows:,} rows with a clean label: {'; '.join(told)}."
-                found_by = Finding("bench.clean_labels", message, gain, "info", n_rows=rows, stage="bench")
-                findings.append(found_by)
+    asked = [(*pair, name, METRICS[m]) for pair in pairs for name in probes for m in design.primary]
+    for stage, first, second, name, metric in asked:
+        told, gain = [], float("nan")
+        for labels, words in ((CLEAN, "known to be right"), (GIVEN, "as given")):
+            mine = scores.filter(probe=name, metric=metric.name, labels=labels)
+            both = mine.pivot("arm", index=["repeat", "fold"], values="value")
+            if not {first, second} <= set(both.columns):
+                continue
+            both = both.select(first, second).drop_nulls().drop_nans()
+            before, after = (both[arm].to_numpy() for arm in (first, second))
+            held = {(name, metric.name, first): before, (name, metric.name, second): after}
+            found = by.gain(held, name, metric, first, second, labels) if both.height else None
+            if found is None:
+                continue
+            gain = found.mean if labels == CLEAN else gain
+            told.append(
+                f"by the labels {words} {before.mean():.4f} -> {after.mean():.4f}, gain "
+                f"{found.mean:+.4f} (95 % interval {found.low:+.4f} to {found.high:+.4f})"
+            )
+        if told:
+            who = f"{stage}: {name}" if stage else name
+            message = f"{who}, {metric.name}, on {rows:,} rows with a clean label: {'; '.join(told)}."
+            findings.append(Finding("bench.clean_labels", message, gain, "info", n_rows=rows, stage="bench"))
     return findings
+
+
+def by_labels(scores: pl.DataFrame, made: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+    """Add the arms that `made` makes up of scores, for either kind of labels by itself.
+
+    Folds in which an arm has no score, as no test row of theirs was checked, are left out.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        As `CLEANED`.
+    made : callable
+        Takes and returns scores as in `Trial`.
+    """
+    if scores.is_empty():
+        return scores
+    parts = []
+    for labels in (CLEAN, GIVEN):
+        mine = scores.filter(labels=labels)
+        known = pl.col("value").is_not_nan().all().over("repeat", "fold")
+        told = made(mine.filter(known).drop("labels")).with_columns(labels=pl.lit(labels))
+        parts.append(told.select(CLEANED.names()))
+    return pl.concat(parts)
 
 
 def known(clean: NDArray) -> NDArray[np.bool_]:

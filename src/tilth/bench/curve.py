@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Integral, Real
@@ -24,7 +24,8 @@ from tilth.bench.metrics import METRICS, metrics_of
 from tilth.bench.preparing import prepare
 from tilth.bench.resume import Kept, key_of
 from tilth.bench.subset import with_fewer
-from tilth.bench.trial import in_folds, notes_of, plan
+from tilth.bench.trial import in_folds, notes_of, plan, tuned_in
+from tilth.bench.tuning import Settings, remarks
 from tilth.errors import DataError, TilthError
 from tilth.statistics.power_law import FEWEST_SIZES
 
@@ -57,6 +58,7 @@ def learning_curve(
     n_jobs: int | None = None,
     allow_fitted: bool = False,
     time: Any = None,
+    tune: bool | Mapping[str, Any] = False,
     resume: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> LearningCurve:
@@ -82,7 +84,10 @@ def learning_curve(
         None leaves the data as it is. A pipeline's own model judges too, as the probe ``model``.
     X, y, sample_weight, groups, probes, folds, repeats, metric, random_state, n_jobs, allow_fitted, time
         As in `compare`, and so are `resume` and `progress`. A calibration metric, which is best in the
-        middle, has no curve.
+        middle, has no curve. A Table's column of labels that were checked is no feature.
+    tune : bool, or mapping of probe to grid
+        As in `compare`, for each draw of rows anew: few rows may ask for other settings than many. A draw too
+        small for inner folds leaves probes as they are, and the result says so.
     sizes : sequence of int or float, optional
         How many labeled training rows, as counts or as shares of the training part; at least 4. By default 8,
         from a sixteenth of them to all, each larger by the same factor; small data starts with more.
@@ -129,6 +134,7 @@ def learning_curve(
         random_state=random_state,
         allow_fitted=allow_fitted,
         time=time,
+        tune=tune,
         progress=progress,
     )
     for name in design.primary:
@@ -148,6 +154,7 @@ def learning_curve(
     lines = pl.DataFrame([line for r in results for line in r.drawn])
     drawn = lines.group_by("rows", "class", maintain_order=True).agg(pl.col("count").mean())
     held = drawn.group_by("rows").agg(pl.col("count").sum()).sort("rows")["count"].to_numpy()
+    tuned = tuned_in(results)
     return LearningCurve(
         design.task,
         design.primary,
@@ -160,7 +167,8 @@ def learning_curve(
         drawn.clear() if design.task == "regression" else drawn,
         costs,
         leaks,
-        notes_of(results),
+        [*remarks(design, tuned), *notes_of(results)],
+        tuned,
     )
 
 
@@ -242,12 +250,18 @@ def _run_size(design: Design, arm: Arm, size: int, repeat: int, fold: int, done:
     learned = design.truth[~test & design.labeled]
     held = [len(learned)] if design.task == "regression" else np.bincount(learned, minlength=len(labels))
     done.drawn += [{"rows": size, "class": c, "count": float(n)} for c, n in zip(labels, held, strict=True)]
+    arm = replace(arm, name=f"{size:,} rows")
+    settings, seed = Settings(), design.seed(repeat, fold)
+    settings.choose(design, [arm], train, test, seed)
     for name, estimator in design.probes:
         begun = perf_counter()
-        told = answer(design, arm, name, estimator, train, test, both, design.seed(repeat, fold))
+        taken = settings.of(arm, name, estimator)
+        where = {"probe": name, "arm": arm.name, "repeat": repeat, "fold": fold}
+        done.tuned += [where | line for line in taken.lines()]
+        told = answer(design, taken.arm, name, taken.estimator, train, test, both, seed)
         done.costs.append(
             {"rows": size, "probe": name, "prepare_seconds": prepare_seconds}
-            | {"fit_seconds": perf_counter() - begun, "rows_trained": float(ready.X.height)}
+            | {"fit_seconds": taken.seconds + perf_counter() - begun, "rows_trained": float(ready.X.height)}
         )
         for metric in metrics_of(design.task):
             said = told.decided if metric.labels else told.said

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from tilth.bench.grids import SETTINGS
 from tilth.bench.metrics import METRICS
 from tilth.bench.result import DIGITS, finite
 from tilth.core.finding import Finding
@@ -266,7 +267,9 @@ class LearningCurve:
     costs : DataFrame
         ``rows, probe, prepare_seconds, fit_seconds, rows_trained``: means per fold.
     leaks, controls : list of Finding
-        What could make scores too good; warnings in the folds.
+        What could make scores too good; how probes were tuned, and warnings in the folds.
+    tuned : DataFrame
+        As in `Trial`; the arm is the number of rows.
     """
 
     task: str
@@ -281,6 +284,7 @@ class LearningCurve:
     costs: pl.DataFrame
     leaks: list[Finding] = field(default_factory=list)
     controls: list[Finding] = field(default_factory=list)
+    tuned: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SETTINGS))
 
     @property
     def findings(self) -> list[Finding]:
@@ -333,7 +337,7 @@ class LearningCurve:
         """Return plain values that JSON can hold; what is not a number is None."""
         names = ("task", "primary", "folds", "repeats", "rows", "sizes")
         told: dict[str, Any] = {name: getattr(self, name) for name in names}
-        told |= {name: getattr(self, name).to_dicts() for name in ("scores", "classes", "costs")}
+        told |= {name: getattr(self, name).to_dicts() for name in ("scores", "classes", "costs", "tuned")}
         told |= {"curves": [curve.as_dict() for curve in self.curves]}
         told |= {name: [f.as_dict() for f in getattr(self, name)] for name in ("leaks", "controls")}
         done: dict[str, Any] = finite(told)

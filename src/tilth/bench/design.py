@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -93,6 +93,11 @@ class Design:
         Parts of the rows that are scored by themselves, too.
     clean : ndarray of shape (n_rows,), optional
         Labels known to be right, as `truth`; -1 or NaN where nobody knows.
+    grids : mapping of probe to tuple of settings, optional
+        The settings that inner folds choose from, per probe that is tuned; None: nothing is.
+    test : ndarray of shape (n_rows,), bool, optional
+        The rows kept for testing, where there is one fixed test set: `folds` is 1, and repeats are training
+        seeds; None: rows are tested in folds.
     """
 
     table: Table
@@ -112,6 +117,8 @@ class Design:
     time: NDArray[np.int64] | None = None
     slices: Slices = field(default_factory=Slices)
     clean: NDArray | None = None
+    grids: Mapping[str, tuple[Mapping[str, Any], ...]] | None = None
+    test: NDArray[np.bool_] | None = None
 
     @property
     def labeled(self) -> NDArray[np.bool_]:
@@ -136,17 +143,20 @@ class Design:
             time=None if self.time is None else self.time[keep],
             slices=self.slices.rows(keep),
             clean=None if self.clean is None else self.clean[keep],
+            test=None if self.test is None else self.test[keep],
         )
 
     def within(self, repeat: int, fold: int) -> Design:
         """Return what a fold may see: its test rows and, where rows go by time, only earlier ones besides.
 
-        Where they do, groups and copies of test rows are left out of what is learned from; elsewhere they
-        are in the test part themselves.
+        Where they do, and where there is one fixed test set, groups and copies of test rows are left out of
+        what is learned from; elsewhere they are in the test part themselves.
         """
+        test = self.fold_of[repeat] == fold
+        if self.test is not None:
+            return self.rows(test | ~(self.test | np.isin(self.units, self.units[self.test])))
         if self.time is None:
             return self
-        test = self.fold_of[repeat] == fold
         return self.rows(test | earlier(self.time, self.units, test))
 
     def inner(self, inside: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:

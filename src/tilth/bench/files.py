@@ -12,7 +12,7 @@ import polars as pl
 
 from tilth.errors import DataError
 
-What = Literal["verdicts", "scores", "costs", "slices"]
+What = Literal["verdicts", "scores", "costs", "slices", "tuned", "calibration", "probabilities", "recalls"]
 
 
 def write_table(path: str | Path, frame: pl.DataFrame) -> Path:

@@ -15,10 +15,11 @@ from sklearn.utils.validation import has_fit_parameter
 
 from tilth.bench.design import MODEL, Arm, Design
 from tilth.bench.preparing import Ready
-from tilth.bench.sameness import digest, digest_array
+from tilth.bench.sameness import digest_array
 from tilth.core import BatchStage
 from tilth.errors import DataError, listed
 from tilth.probes import PROBES, Inputs, probe
+from tilth.probes.model import Probe
 from tilth.statistics import hash_rows
 from tilth.table import ROW
 
@@ -73,6 +74,11 @@ def made(name: str, estimator: Any, **params: Any) -> Any:
     return probe(name, **params) if estimator is None and name in PROBES else estimator
 
 
+def either(estimator: Any) -> bool:
+    """Tell whether a probe reads columns or images, and has not been told which."""
+    return isinstance(estimator, Probe) and not estimator.reads_images and hasattr(estimator, "image")
+
+
 def augments(model: Any) -> bool:
     """Tell whether batch stages reach the training of a model."""
     return bool(getattr(model, "augments", False))
@@ -86,11 +92,16 @@ def fitted(design: Design, arm: Arm, name: str, estimator: Any, ready: Ready, se
     if not regression and len(np.unique(target)) == 1:
         return Fitted(None, target[:1].astype(np.int64), classes, arm.name, ready.images)
     given: dict[str, Any] = {} if weight is None else {"sample_weight": weight}
-    asked = _asked(arm, name, estimator)
+    asked = asked_of(arm, name, estimator)
     if asked is not None:
         model = clone(asked)
         free = {k: seed for k, v in model.get_params().items() if k.endswith("random_state") and v is None}
         model.set_params(**free)
+        if isinstance(model, Probe) and model.task == "auto":
+            # Codes of many classes would look like numbers.
+            model.set_params(task="regression" if regression else "classification")
+        if either(model) and ready.images and set(ready.X.columns) <= set(ready.images):
+            model.set_params(image=ready.images[0])
     else:
         model = made(name, None, task="regression" if regression else "classification", random_state=seed)
     X = _seen_by(model, arm.name, ready.X, ready.images)
@@ -139,19 +150,20 @@ def what_it_sees(arm: Arm, name: str, estimator: Any, ready: Ready) -> tuple[Any
         None where nobody can say whether two inputs are the same: a stage decides by inner folds, which
         depend on all stages, batch stages hold what they have learned, or columns hold Python objects.
     """
-    asked = _asked(arm, name, estimator)
+    asked = asked_of(arm, name, estimator)
     model = made(name, None) if asked is None else asked
     if ready.decides is not None or (ready.batch and augments(model)):
         return None
-    frames = digest(ready.X), digest(ready.X_test)
-    if None in frames:
+    frames = ready.print
+    if frames is None:
         return None
-    ids = digest_array(ready.ids) if getattr(model, "reads_images", False) else ""
+    looks = getattr(model, "reads_images", False) or either(model)
+    ids = digest_array(ready.ids) if looks else ""
     known = digest_array(ready.target), digest_array(ready.weight), ids, tuple(ready.images)
     return name, id(asked), *frames, *known, tuple(sorted(ready.prepared.prior.items()))
 
 
-def _asked(arm: Arm, name: str, estimator: Any) -> Any:
+def asked_of(arm: Arm, name: str, estimator: Any) -> Any:
     """Return the estimator that is asked for; None: the probe of this name."""
     return arm.model if name == MODEL and arm.model is not None else estimator
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,8 @@ from tilth.stages.close import close_groups
 from tilth.statistics import hash_rows
 from tilth.table import ROW, Table
 
+SPLIT = ("bench.copies_split", "bench.near_split")
+TOO_MANY = "too many to keep together in {folds} folds"
 STRATA = 10
 """Quantile bins by which the values of a regression are spread over the folds."""
 
@@ -39,12 +41,23 @@ class Units:
     findings: list[Finding]
 
 
-def units_of(table: Table, folds: int, progress: Callable[[str], None] | None = None) -> Units:
+def units_of(
+    table: Table, folds: int, progress: Callable[[str], None] | None = None, fixed: bool = False
+) -> Units:
     """Find the rows that must not be torn apart: groups, and rows with the same features, or almost.
 
     A row whose copy is in the training part is no test. Copies that tie more than one fold's share of the
     rows together are the nature of the data (few columns, few values): they are told, and let go. What is
     almost the same is told by `tilth.stages.close`; of images, by `tilth.images.copies.groups`.
+
+    Parameters
+    ----------
+    table : Table
+    folds : int
+    progress : callable, optional
+    fixed : bool
+        There is one fixed test set and no fold: few groups will do, and what was kept together is told by
+        who leaves it out of what is learned from.
 
     Raises
     ------
@@ -55,7 +68,7 @@ def units_of(table: Table, folds: int, progress: Callable[[str], None] | None = 
     groups = table.role("group")
     alone = np.arange(rows, dtype=np.int64)
     own = alone if groups is None else groups.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
-    if groups is not None and len(np.unique(own)) < folds:
+    if groups is not None and len(np.unique(own)) < folds and not fixed:
         raise DataError(
             f"Column '{table.roles.group}' has {len(np.unique(own))} groups, but {folds} folds were "
             "asked for, and a group is never split. Ask for fewer folds."
@@ -70,7 +83,15 @@ def units_of(table: Table, folds: int, progress: Callable[[str], None] | None = 
         count = len(np.unique(own))
         message = f"Rows of the same '{table.roles.group}' ({count:,} groups) were kept in one fold."
         findings.append(Finding("bench.groups_together", message, float(count), n_rows=rows, stage="bench"))
+    if fixed:
+        findings = [_of_fixed(finding, folds) for finding in findings if finding.kind in SPLIT]
     return Units(codes, findings)
+
+
+def _of_fixed(finding: Finding, folds: int) -> Finding:
+    """Say of one fixed test set what was said of folds."""
+    many = TOO_MANY.format(folds=folds)
+    return replace(finding, message=finding.message.replace(many, "too many to leave out of training"))
 
 
 def _exact(own: Codes, copies: Codes, folds: int, pictures: bool) -> tuple[Codes, list[Finding]]:
@@ -89,7 +110,7 @@ def _exact(own: Codes, copies: Codes, folds: int, pictures: bool) -> tuple[Codes
             Finding("bench.copies_together", message, share, "low", n_rows=repeated, stage="bench")
         ]
     message = (
-        f"{told}, too many to keep together in {folds} folds: some copies of test rows are trained on, "
+        f"{told}, {TOO_MANY.format(folds=folds)}: some copies of test rows are trained on, "
         "and scores may be too good."
     )
     remedy: dict = {"duplicates.images" if pictures else "duplicates.exact": {}}
@@ -116,7 +137,7 @@ def _near(codes: Codes, table: Table, folds: int) -> tuple[Codes, list[Finding]]
             Finding("bench.near_together", message, tied / rows, "low", n_rows=tied, stage="bench")
         ]
     message = (
-        f"{told}, too many to keep together in {folds} folds: some near copies of test rows are trained on, "
+        f"{told}, {TOO_MANY.format(folds=folds)}: some near copies of test rows are trained on, "
         "and scores may be too good."
     )
     finding = Finding(

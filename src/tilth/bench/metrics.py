@@ -111,17 +111,27 @@ def calibration_error(truth: NDArray, answer: Vector, weight: Vector) -> float:
     Of the second class's probability for two classes, of the most likely class's for more. Rows with the same
     probability share a bin, so that their order cannot matter.
     """
-    if answer.shape[1] == 2:
-        said, true = answer[:, 1], truth == 1
-    else:
-        said, true = answer.max(axis=1), answer.argmax(axis=1) == truth
+    said, true = confidence(truth, answer)
     levels, place = np.unique(said, return_inverse=True)
-    mass = np.bincount(place, weights=weight, minlength=len(levels))
-    # The bin of a level is where the middle of its mass lies.
-    middle = (np.cumsum(mass) - mass / 2) / mass.sum()
-    bins = np.minimum((middle * BINS).astype(np.int64), BINS - 1)[place]
+    bins = equal_mass(np.bincount(place, weights=weight, minlength=len(levels)))[place]
     gap = np.bincount(bins, weights=weight * (said - true), minlength=BINS)
     return float(np.abs(gap).sum() / weight.sum())
+
+
+def confidence(truth: NDArray, answer: Vector) -> tuple[Vector, NDArray[np.bool_]]:
+    """Return the probability by which answers are held to account, and whether it came true.
+
+    Of the second class for two classes, of the most likely class for more.
+    """
+    if answer.shape[1] == 2:
+        return answer[:, 1], truth == 1
+    return answer.max(axis=1), answer.argmax(axis=1) == truth
+
+
+def equal_mass(mass: NDArray, bins: int = BINS) -> NDArray[np.int64]:
+    """Return the bin of each level, given their masses in order: where the middle of its mass lies."""
+    middle = (np.cumsum(mass) - mass / 2) / mass.sum()
+    return np.minimum((middle * bins).astype(np.int64), bins - 1)
 
 
 def calibration_slope(truth: NDArray, answer: Vector, weight: Vector) -> float:
@@ -129,7 +139,7 @@ def calibration_slope(truth: NDArray, answer: Vector, weight: Vector) -> float:
 
     Below 1: too sure; above: too timid. NaN where the log-odds do not vary or part the classes wholly.
     """
-    return _recalibrated(truth, answer, weight, slope=True)[1]
+    return recalibrated(truth, answer, weight, slope=True)[1]
 
 
 def calibration_intercept(truth: NDArray, answer: Vector, weight: Vector) -> float:
@@ -137,7 +147,7 @@ def calibration_intercept(truth: NDArray, answer: Vector, weight: Vector) -> flo
 
     NaN where one class has no row.
     """
-    return _recalibrated(truth, answer, weight, slope=False)[0]
+    return recalibrated(truth, answer, weight, slope=False)[0]
 
 
 def accuracy(truth: NDArray, answer: Vector, weight: Vector) -> float:
@@ -258,7 +268,7 @@ def _area(positive: NDArray, score: Vector, weight: Vector) -> float:
     return float((above * (np.cumsum(below) - below / 2)).sum() / pairs)
 
 
-def _recalibrated(truth: NDArray, answer: Vector, weight: Vector, slope: bool) -> tuple[float, float]:
+def recalibrated(truth: NDArray, answer: Vector, weight: Vector, slope: bool) -> tuple[float, float]:
     """Fit intercept and slope (else 1) on the log-odds by Newton's method; NaN where there is no such fit."""
     said = np.clip(answer[:, 1], EPSILON, 1 - EPSILON)
     odds = np.log(said / (1 - said))

@@ -18,8 +18,8 @@ from tilth.bench.folds import fingerprint
 from tilth.bench.memory import Peak, highest
 from tilth.bench.pictures import files_print, images_of
 from tilth.bench.sameness import digest
-from tilth.core import BatchStage, ColumnStage, DecisionStage, Prepared, Stage, flow
-from tilth.errors import DataError, StageError, TilthError
+from tilth.core import BatchStage, ColumnStage, DecisionStage, Prepared, RowStage, Stage, flow
+from tilth.errors import DataError, LeakageError, StageError, TilthError
 from tilth.table import ROW, Table
 
 Named = tuple[str, Stage]
@@ -29,6 +29,10 @@ FAILURES = (TilthError, ValueError, pl.exceptions.PolarsError)
 
 class RowsChanged(StageError):
     """A pipeline changed the rows it is tested on, so its scores would mean nothing."""
+
+
+ALWAYS = (RowsChanged, LeakageError)
+"""What is raised even of a recipe that may fail: its scores would mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ class Ready:
     prepared: Prepared
     decides: DecisionStage | None
     stages: tuple[Named, ...] = ()
+
+    @cached_property
+    def print(self) -> tuple[str, str] | None:
+        """Return a digest of the features of both sides; None where there is none."""
+        one, other = digest(self.X), digest(self.X_test)
+        return None if one is None or other is None else (one, other)
 
 
 @dataclass(frozen=True)
@@ -91,27 +101,56 @@ class Halfway:
 
 
 def begin(design: Design, train: Table, test: NDArray) -> Halfway:
-    """Return the two sides of a fold before any stage."""
+    """Return the two sides of a fold before any stage.
+
+    Raises
+    ------
+    LeakageError
+        A row is on both sides.
+    """
     frame = design.table.frame.collect().filter(pl.Series(test))
+    _refuse_tested(train, frame, "The design of the folds")
     frozen = fingerprint(frame), files_print(frame, design.images)
     # Stages see neither target nor weight nor group of the test rows, so they cannot change them.
     return Halfway((), Prepared.of(train), frame.select([*design.table.features, ROW]), frame, frozen)
 
 
 def advance(at: Halfway, name: str, stage: Stage) -> Halfway:
-    """Fit a clone of one more stage on the training rows, and let the test rows pass through it."""
+    """Fit a clone of one more stage on the training rows, and let the test rows pass through it.
+
+    No table that is handed to a stage to learn from, or to a probe, holds a test row: rows are known by their
+    ids at the start, and again after each stage that may take or make rows. What a stage reads elsewhere, a
+    file or a global variable, cannot be seen.
+
+    Raises
+    ------
+    LeakageError
+        A stage put test rows among the training rows.
+    """
     fitted: Stage = clone(stage)
     begun = perf_counter()
     with Peak() as peak:
         prepared = at.prepared.branch()
         flow.fit_next(name, fitted, prepared)
         prepared.table = prepared.table.collect()
+        if isinstance(fitted, RowStage):
+            _refuse_tested(prepared.table, at.raw, f"Stage '{name}'")
         test = at.test
         if isinstance(fitted, ColumnStage):
             test = flow.apply([(name, fitted)], test.lazy()).collect()
     seconds = at.seconds + perf_counter() - begun
     stages = (*at.stages, (name, fitted))
     return Halfway(stages, prepared, test, at.raw, at.frozen, seconds, highest(at.peak_mb, peak.mb))
+
+
+def _refuse_tested(train: Table, test: pl.DataFrame, who: str) -> None:
+    """Raise where training rows hold test rows: stages and probes would learn from them."""
+    both = int(pl.Series(train.ids).is_in(test[ROW].implode()).sum())
+    if both:
+        raise LeakageError(
+            f"{who} puts {both:,} of {test.height:,} test rows among the training rows: what is fitted on "
+            "them would be tested on what it has seen. Give each fold training rows without its test rows."
+        )
 
 
 def idle(at: Halfway, after: Halfway) -> bool:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import polars as pl
 
+from tilth.bench.calibrating import CALIBRATION, PROBABILITIES
 from tilth.bench.clean import CLEANED
 from tilth.bench.files import What, write_table, write_text
+from tilth.bench.grids import SETTINGS
 from tilth.bench.slices import SLICED
 from tilth.core.finding import Finding
 from tilth.errors import UnknownName
@@ -54,6 +56,23 @@ COSTS = pl.Schema(
         "peak_mb": pl.Float64,
     }
 )
+RECALLS = pl.Schema(
+    {
+        "stage": pl.String,
+        "probe": pl.String,
+        "label": pl.String,
+        "rows": pl.Int64,
+        "before": pl.Float64,
+        "after": pl.Float64,
+        "difference": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "p": pl.Float64,
+        "p_holm": pl.Float64,
+        "n_scores": pl.Int64,
+        "falls": pl.Boolean,
+    }
+)
 DIGITS = 4
 
 
@@ -69,7 +88,7 @@ class Guard:
     difference, low, high : float
         After against before with its 95 % interval; above 0 is better, whatever the metric.
     p : float
-        Of the corrected t test, not adjusted for the number of guards.
+        Not adjusted for the number of guards.
     broken : bool
         The guard forbids the word "helps": it is clearly worse.
     """
@@ -92,15 +111,16 @@ class Verdict:
     ----------
     probe, metric : str
     before, after : float
-        Mean scores over all test folds, in the metric's own direction.
+        Mean scores over all test folds, or training seeds, in the metric's own direction.
     difference : float
         Mean paired difference; above 0 is better, also for errors and losses.
     low, high : float
-        95 % interval of the difference, corrected for overlapping training sets.
+        95 % interval of the difference: corrected for overlapping training sets, or by draws of one fixed
+        test set.
     p, p_holm : float
         Two-sided; `p_holm` is adjusted for all claims of the same report.
     n_scores : int
-        Paired scores: folds times repeats.
+        Paired scores: folds times repeats; of one fixed test set, training seeds.
     mde80 : float
         The smallest true difference that this run would have found four times in five.
     p_hurts, p_same, p_helps : float
@@ -117,6 +137,8 @@ class Verdict:
         About how many rows would settle the claim; None where it is settled, or nobody can say.
     stage : str
         In an ablation, the stage that was left out; else empty.
+    counted : str
+        What `rows_needed` counts: rows, or the test rows of one fixed test set.
     """
 
     probe: str
@@ -139,6 +161,7 @@ class Verdict:
     note: str = ""
     rows_needed: int | None = None
     stage: str = ""
+    counted: str = "rows"
 
     def in_words(self) -> str:
         """Say the verdict as one plain sentence."""
@@ -154,7 +177,8 @@ class Verdict:
         )
         if self.word == "no evidence" and math.isfinite(self.mde80):
             told += f" This run finds differences from {self.mde80:.{DIGITS}f}"
-            told += f"; about {self.rows_needed:,} rows would settle it." if self.rows_needed else "."
+            needed = f"{self.rows_needed:,} {self.counted}" if self.rows_needed else ""
+            told += f"; about {needed} would settle it." if needed else "."
         return f"{told} {self.note}".rstrip()
 
 
@@ -169,7 +193,8 @@ class Trial:
         The metrics that verdicts are about, chosen before the run.
     folds, repeats, rows : int
     scores : DataFrame
-        ``probe, metric, arm, repeat, fold, value``: each value in its metric's own direction.
+        ``probe, metric, arm, repeat, fold, value``: each value in its metric's own direction. Of up to 20
+        classes also ``recall of <class>``.
     verdicts : list of Verdict
     costs : DataFrame
         ``arm, probe, prepare_seconds, fit_seconds, rows_trained, share_kept, peak_mb``: means per fold, as
@@ -177,7 +202,8 @@ class Trial:
         `peak_mb` the highest resident memory of the process in any fold, in MiB, with all that it held; null
         where the system does not tell.
     leaks : list of Finding
-        What could make scores too good: duplicates and groups across folds, and what was done.
+        What could make scores too good: duplicates and groups across folds, and what was done; features that
+        tell the target or name rows; test rows unlike training rows. Grave ones are told first.
     controls : list of Finding
         Arms run to tell a cause from a coincidence, such as dropping as many rows at random.
     slices : DataFrame
@@ -186,6 +212,23 @@ class Trial:
     clean : DataFrame
         ``probe, metric, labels, arm, repeat, fold, value``: scores of the test rows whose right label is
         known, by that label (``clean``) and by the one they came with (``given``); empty where none is.
+    tuned : DataFrame
+        ``probe, arm, repeat, fold, parameter, value``: what inner folds chose for probes that were tuned, as
+        text; empty where none was.
+    calibration : DataFrame
+        ``probe, arm, bin, said, seen, low, high, rows, effective_rows, share``: what probabilities said and
+        what came true, in 15 bins of equal mass over all test rows (see `calibration_of`); of the second
+        class for two classes, of the most likely one for more. Also of the arm ``<arm>, uncorrected`` where
+        stages changed how frequent classes are. Empty for a regression.
+    probabilities : DataFrame
+        ``probe, arm, low, high, share``: how often which of these probabilities was said.
+    recalls : DataFrame
+        ``stage, probe, label, rows, before, after, difference, low, high, p, p_holm, n_scores, falls``: the
+        recall of each class, of up to 20, with the corrected interval of its gain; rows of the class in all;
+        p values are Holm's over all lines, and `falls` marks classes that clearly lose 0.01 or more.
+    tested : int, optional
+        Rows of one fixed test set: `folds` is then 1, and `repeats` are training seeds. None: rows were
+        tested in folds.
     """
 
     task: str
@@ -200,6 +243,13 @@ class Trial:
     controls: list[Finding] = field(default_factory=list)
     slices: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SLICED), kw_only=True)
     clean: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CLEANED), kw_only=True)
+    tuned: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SETTINGS), kw_only=True)
+    calibration: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CALIBRATION), kw_only=True)
+    probabilities: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(schema=PROBABILITIES), kw_only=True
+    )
+    recalls: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RECALLS), kw_only=True)
+    tested: int | None = field(default=None, kw_only=True)
 
     def table(self) -> pl.DataFrame:
         """Return the verdicts as a frame, one line each, without guards."""
@@ -208,11 +258,14 @@ class Trial:
     def in_words(self) -> list[str]:
         """Say the result as plain sentences; the first names the metric chosen before the run."""
         design = f"{self.folds} folds" + (f" x {self.repeats} repeats" if self.repeats > 1 else ", once")
+        design = design if self.tested is None else in_fixed(self.tested, self.repeats)
+        design += ", probes tuned inside each" if self.tuned.height else ""
         first = (
             f"Chosen before the run: {' and '.join(self.primary)} ({self.task}, {self.rows:,} rows, "
             f"{design}). A gain above 0 is better."
         )
-        told = [first, *(v.in_words() for v in self.verdicts)]
+        grave = [f.message for f in self.leaks if f.severity == "high"]
+        told = [first, *grave, *(v.in_words() for v in self.verdicts)]
         for verdict in self.verdicts:
             told += [_guard_in_words(verdict, guard) for guard in verdict.guards.values() if guard.broken]
         told += [finding.message for finding in (*self.controls, *self.leaks)]
@@ -220,9 +273,11 @@ class Trial:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold; what is not a number is None."""
-        told = {f: getattr(self, f) for f in ("task", "primary", "folds", "repeats", "rows")}
+        told = {f: getattr(self, f) for f in ("task", "primary", "folds", "repeats", "rows", "tested")}
         told |= {"scores": self.scores.to_dicts(), "costs": self.costs.to_dicts()}
         told |= {"slices": self.slices.to_dicts(), "clean": self.clean.to_dicts()}
+        told |= {"tuned": self.tuned.to_dicts()}
+        told |= {name: getattr(self, name).to_dicts() for name in ("calibration", "probabilities", "recalls")}
         told |= {"verdicts": [asdict(v) for v in self.verdicts]}
         told |= {name: [f.as_dict() for f in getattr(self, name)] for name in ("leaks", "controls")}
         plain: dict[str, Any] = finite(told)
@@ -239,7 +294,7 @@ class Trial:
         ----------
         path : path
             ``.parquet`` or ``.csv`` for one tidy table; ``.json`` for all of it.
-        what : {'verdicts', 'scores', 'costs', 'slices'}
+        what : {'verdicts', 'scores', 'costs', 'slices', 'tuned', 'calibration', 'probabilities', 'recalls'}
             The table; of no meaning for JSON.
 
         Raises
@@ -286,6 +341,11 @@ class Comparison(Trial):
             part = getattr(self, name)
             told |= {} if part is None else {name: finite(part.as_dict())}
         return told
+
+
+def in_fixed(tested: int, repeats: int) -> str:
+    """Say what one fixed test set was: its rows, and how often was learned anew."""
+    return f"one fixed test set of {tested:,} rows, {repeats} training seed{'s' * (repeats != 1)}"
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> pl.DataFrame:

@@ -125,6 +125,8 @@ def key_of(design: Design, arms: Sequence[Arm], **more: Any) -> dict[str, Any]:
             "time": digest_array(design.time),
             "slices": list(design.slices.names),
             "clean": digest_array(design.clean),
+            "tune": described(design.grids),
+            "test": digest_array(design.test),
         },
         "recipes": {
             arm.name: [[name, described(stage)] for name, stage in arm.stages] + [described(arm.model)]

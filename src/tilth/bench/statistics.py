@@ -29,6 +29,8 @@ class Estimate:
     mde80 : float
         The true difference that would be found in 80 % of such runs.
     n_scores : int
+    floor : float
+        The part of `mde80` that no number of rows lowers, such as what training seeds vary by.
     """
 
     mean: float
@@ -38,6 +40,7 @@ class Estimate:
     p: float
     mde80: float
     n_scores: int
+    floor: float = 0.0
 
 
 def corrected_t(
@@ -81,8 +84,8 @@ def corrected_t(
     values, scale = _read(differences, folds, ratio)
     count, mean = len(values), float(values.mean())
     se = math.sqrt(float(values.var(ddof=1)) * scale)
-    if se <= _rounding(size):
-        mean = mean if abs(mean) > _rounding(size) else 0.0
+    if se <= rounding(size):
+        mean = mean if abs(mean) > rounding(size) else 0.0
         return Estimate(mean, mean, mean, 0.0, float(mean == 0), 0.0, count)
     edge = float(t.ppf(0.5 + CONFIDENCE / 2, count - 1))
     found = float(t.ppf(POWER, count - 1))
@@ -128,7 +131,7 @@ def correlated_posterior(
     values, scale = _read(differences, folds, ratio)
     mean = float(values.mean())
     se = math.sqrt(float(values.var(ddof=1)) * scale)
-    if se <= _rounding(size):
+    if se <= rounding(size):
         return float(mean < -rope), float(abs(mean) <= rope), float(mean > rope)
     below = float(t.cdf((-rope - mean) / se, len(values) - 1))
     above = float(t.sf((rope - mean) / se, len(values) - 1))
@@ -191,20 +194,23 @@ def wilson(hits: int, runs: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def rows_needed(rows: int, mde80: float, rope: float) -> int | None:
+def rows_needed(rows: int, mde80: float, rope: float, floor: float = 0.0) -> int | None:
     """Return about how many rows would let a run like this one find a difference as large as the rope.
 
     The standard error falls with the square root of the rows, so ``n * (mde80 / rope) ** 2``; never fewer
-    than there are. None where the scores do not vary.
+    than there are. None where the scores do not vary, or where what rows do not lower, `floor`, is as large
+    as the rope.
 
     Examples
     --------
     >>> rows_needed(1000, mde80=0.02, rope=0.005)
     16000
     """
-    if not (math.isfinite(mde80) and mde80 > 0 and rope > 0):
+    if not (math.isfinite(mde80) and mde80 > 0 and rope > floor):
         return None
-    return max(rows, math.ceil(rows * (mde80 / rope) ** 2))
+    if floor == 0:
+        return max(rows, math.ceil(rows * (mde80 / rope) ** 2))
+    return max(rows, math.ceil(rows * max(mde80**2 - floor**2, 0.0) / (rope**2 - floor**2)))
 
 
 def _read(
@@ -220,6 +226,6 @@ def _read(
     return values, 1 / len(values) + (1 / (folds - 1) if ratio is None else ratio)
 
 
-def _rounding(size: float) -> float:
+def rounding(size: float) -> float:
     """Return what rounding alone can leave of a difference of two scores."""
     return 4 * float(np.finfo(np.float64).eps) * size

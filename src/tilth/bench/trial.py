@@ -15,10 +15,14 @@ import polars as pl
 from tilth.bench.arms import FoldResult, Probing, run_fold
 from tilth.bench.chaining import forward, times_of
 from tilth.bench.clean import codes_of, set_apart
-from tilth.bench.design import MODEL, Arm, Design
+from tilth.bench.design import Arm, Design
 from tilth.bench.fitting import augments, made
+from tilth.bench.fixed import PARTS, by_draws, kept_for_testing, left_out, only, tested_of
 from tilth.bench.folds import Units, assign, strata_of, units_of
+from tilth.bench.given import judges, named, own
+from tilth.bench.grids import SETTINGS, grids_of, settings_of
 from tilth.bench.guard import refuse_fitted
+from tilth.bench.leaks import leaks_of
 from tilth.bench.metrics import primary_of
 from tilth.bench.pictures import default_probes, images_of, stocked, with_images
 from tilth.bench.result import COSTS, SCORES
@@ -26,8 +30,7 @@ from tilth.bench.resume import Kept
 from tilth.bench.slices import SLICED, slices_of
 from tilth.bench.verdicts import Facts
 from tilth.core import BatchStage, Finding
-from tilth.errors import DataError, UnknownName
-from tilth.probes import PROBES
+from tilth.errors import DataError
 from tilth.probes.target import encode_classes, read_target, read_values, task_of
 from tilth.table import Container, Table
 
@@ -51,6 +54,8 @@ def plan(
     time: Any = None,
     slices: Sequence[str] | None = None,
     clean: Any = None,
+    tune: Any = False,
+    test: Any = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Design, list[Finding]]:
     """Fix everything before the first fold is run: task, primary metric, folds, probes, and images decoded.
@@ -63,42 +68,52 @@ def plan(
         The features whose parts are scored by themselves; see `slices_of`.
     clean : str or array-like, optional
         Labels known to be right; see `set_apart`.
+    tune : bool or mapping, optional
+        The probes that inner folds are to tune; see `grids_of`.
+    test : str or array-like, optional
+        The rows of one fixed test set; see `kept_for_testing`. `folds` then counts for nothing.
 
     Raises
     ------
     DataError
         Too few labeled rows or groups for the folds, weights that are negative.
     UnknownName
-        A probe or metric of this name does not exist.
+        A probe or metric of this name does not exist, or a probe has no such parameter.
     LeakageError
         Rows were learned from before; see `refuse_fitted`.
     """
     if folds < 2 or repeats < 1:
         raise DataError(f"folds is {folds} and repeats {repeats}; at least 2 folds and 1 repeat are needed.")
-    probes = [probes] if isinstance(probes, str) else probes
     table, right = set_apart(Table.of(X, y, sample_weight=sample_weight, groups=groups), clean)
     table = replace(table, frame=table.frame.collect().lazy(), container=Container("polars"))
-    table = with_images(table, probes)
+    table, kept = (table, None) if test is None else kept_for_testing(table, test)
+    folds = folds if kept is None else PARTS
+    probes = judges(probes, table)
+    table = with_images(table, [*(probes or ()), *own(arms, table)])
     probes = default_probes(table) if probes is None else probes
     if table.height < folds:
         raise DataError(f"{table.height} rows cannot be split into {folds} folds. Ask for fewer folds.")
     task, truth, labels = _truth(table, folds)
     labeled = np.isfinite(truth) if task == "regression" else truth >= 0
     allowed = refuse_fitted(table, arms, probes, allow_fitted)
-    named = _probes(probes, arms)
-    units: Units = units_of(table, folds, progress)
+    judging = named(probes, arms, table)
+    grids = grids_of(tune, judging, arms, task)
+    units: Units = units_of(table, folds, progress, fixed=kept is not None)
     strata = np.full(table.height, -1, np.int64)
     strata[labeled] = strata_of(truth[labeled], task, folds)
     fold_of = np.full((repeats, table.height), -1, np.int64)
     places, ordered = (None, []) if time is None else times_of(table, time, folds)
-    for repeat in range(repeats):
+    if kept is not None:
+        fold_of[:, kept & labeled] = 0
+        ordered = left_out(table, kept, labeled, units.codes)
+    for repeat in range(repeats if kept is None else 0):
         known = strata[labeled], units.codes[labeled], table.ids[labeled]
         fold_of[repeat, labeled] = (
             assign(*known, folds, random_state, repeat)
             if places is None
             else forward(places[labeled], folds, repeat, repeats)
         )
-    shelf, told = stocked(table, named, progress)
+    shelf, told = stocked(table, [*judging, *settings_of(judging, grids, task)], progress)
     design = Design(
         table,
         task,
@@ -108,18 +123,20 @@ def plan(
         units.codes,
         strata,
         fold_of,
-        named,
+        judging,
         primary_of(task, metric),
-        folds,
+        folds if kept is None else 1,
         random_state,
         tuple(images_of(table)),
         shelf,
         places,
-        slices_of(table, truth, task, folds, slices),
+        slices_of(table, truth if kept is None else only(truth, kept), task, folds, slices),
         None if right is None else codes_of(right, task, labels),
+        grids,
+        kept,
     )
     design.need_parts()
-    unlabeled = int((~labeled).sum())
+    unlabeled = int((~labeled if kept is None else ~labeled & ~kept).sum())
     if unlabeled:
         message = (
             f"{unlabeled:,} of {table.height:,} rows have no label: stages see them in every training part, "
@@ -128,7 +145,8 @@ def plan(
         units.findings.append(
             Finding("bench.unlabeled", message, unlabeled / table.height, n_rows=unlabeled, stage="bench")
         )
-    return design, [*allowed, *ordered, *units.findings, *told, *_batch_stages(arms, named)]
+    found = leaks_of(design, time if isinstance(time, str) else None)
+    return design, [*allowed, *ordered, *units.findings, *found, *told, *_batch_stages(arms, judging)]
 
 
 def _batch_stages(arms: Sequence[Arm], probes: Sequence[tuple[str, Any]]) -> list[Finding]:
@@ -179,10 +197,14 @@ def _truth(table: Table, folds: int) -> tuple[str, np.ndarray, pl.Series]:
     return "binary" if len(labels) <= 2 else "multiclass", codes, labels
 
 
-def facts_of(design: Design, costs: pl.DataFrame) -> Facts:
-    """Return what verdicts depend on besides the scores."""
-    rows = int(design.labeled.sum())
-    counts = np.array([rows]) if design.task == "regression" else np.bincount(design.truth[design.labeled])
+def facts_of(design: Design, costs: pl.DataFrame, results: Sequence[FoldResult] = ()) -> Facts:
+    """Return what verdicts depend on besides the scores; of one fixed test set what draws of it give."""
+    tested = design.labeled if design.test is None else tested_of(design)
+    rows = int(tested.sum())
+    classes = len(design.labels)
+    counts = np.bincount(design.truth[tested], minlength=classes) if classes else np.array([rows])
+    lines = [line for r in results for line in r.answers]
+    fixed = None if design.test is None else by_draws(design, lines)
     kept = costs.group_by("arm").agg(pl.col("share_kept").mean()).iter_rows()
     return Facts(
         design.task,
@@ -193,6 +215,8 @@ def facts_of(design: Design, costs: pl.DataFrame) -> Facts:
         counts,
         {str(a): float(s) for a, s in kept},
         design.ratio,
+        fixed,
+        len(np.unique(design.units[tested])),
     )
 
 
@@ -205,13 +229,14 @@ def run_folds(
     random_drop: bool = False,
     optional: Sequence[str] = (),
     probing: Sequence[Probing] = (),
+    calibrated: Sequence[str] = (),
     kept: Kept | None = None,
 ) -> list[FoldResult]:
     """Run all arms in all folds of all repeats; the result does not depend on `n_jobs`.
 
     Parameters
     ----------
-    random_drop, optional, probing
+    random_drop, optional, probing, calibrated
         As in `run_fold`.
     kept : Kept, optional
         A folder in which each fold is kept as soon as it is done; what is there already is not run again.
@@ -223,6 +248,7 @@ def run_folds(
         random_drop=random_drop,
         optional=tuple(optional),
         probing=tuple(probing),
+        calibrated=tuple(calibrated),
     )
     if kept is not None:
         run = partial(kept.run, run, FoldResult)
@@ -265,6 +291,11 @@ def sliced_in(results: Sequence[FoldResult]) -> pl.DataFrame:
     return pl.DataFrame([line for r in results for line in r.slices], schema=SLICED)
 
 
+def tuned_in(results: Sequence[FoldResult]) -> pl.DataFrame:
+    """Return what was chosen for probes that were tuned, line by line."""
+    return pl.DataFrame([line for r in results for line in r.tuned], schema=SETTINGS)
+
+
 def notes_of(results: Sequence[FoldResult]) -> list[Finding]:
     """Return the warnings raised inside the folds, each once, and whether labels were changed."""
     findings = []
@@ -273,17 +304,18 @@ def notes_of(results: Sequence[FoldResult]) -> list[Finding]:
         message = f"Stages changed {relabeled:,} training labels in all; scores are on test labels as given."
         findings.append(Finding("bench.given_labels", message, float(relabeled), "info", stage="bench"))
     notes = list(dict.fromkeys(note for r in results for note in r.notes))
+    told = "fits to the training rows" if any(r.answers for r in results) else "folds"
     for note in notes[:NOTES_SHOWN]:
         count = sum(note in r.notes for r in results)
         findings.append(
             Finding(
-                "bench.warning", f"In {count} of {len(results)} folds: {note}", float(count), stage="bench"
+                "bench.warning", f"In {count} of {len(results)} {told}: {note}", float(count), stage="bench"
             )
         )
     if len(notes) > NOTES_SHOWN:
         more = len(notes) - NOTES_SHOWN
         findings.append(
-            Finding("bench.warning", f"{more} further warnings in the folds.", float(more), stage="bench")
+            Finding("bench.warning", f"{more} further warnings in the {told}.", float(more), stage="bench")
         )
     return findings
 
@@ -299,7 +331,8 @@ def _gather(
     for (repeat, fold), result in zip(places, results, strict=True):
         done.append(result)
         if progress is not None:
-            progress(f"repeat {repeat + 1} of {repeats}, fold {fold + 1} of {folds}")
+            within = f", fold {fold + 1} of {folds}" if folds > 1 else ""
+            progress(f"repeat {repeat + 1} of {repeats}{within}")
     return done
 
 
@@ -334,24 +367,3 @@ def _weights(table: Table) -> np.ndarray:
     if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
         raise DataError(f"Weights in '{column.name}' must be finite and not negative, and not all zero.")
     return weight
-
-
-def _probes(probes: Sequence[Any], arms: Sequence[Arm]) -> tuple[tuple[str, Any], ...]:
-    """Name the probes; a model of a pipeline's own comes first, and judges arms that have none too."""
-    named: list[tuple[str, Any]] = []
-    models = [arm.model for arm in arms if arm.model is not None]
-    if models:
-        named.append((MODEL, models[-1]))
-    for item in probes:
-        if isinstance(item, str):
-            if item not in PROBES:
-                raise UnknownName.among("probe", item, PROBES)
-            named.append((item, None))
-        else:
-            name, estimator = item
-            named.append((str(name), estimator))
-    if not named:
-        raise DataError("There is no probe and no model to judge by. Name at least one of probes.")
-    if len({name for name, _ in named}) < len(named):
-        raise DataError(f"Two probes have the same name: {[name for name, _ in named]}.")
-    return tuple(named)

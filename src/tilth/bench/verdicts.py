@@ -12,9 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tilth.bench.design import RANDOM_DROP, TUNED
+from tilth.bench.estimating import ByFolds, Estimator, Scores, gains_of
 from tilth.bench.metrics import CHANCE, METRICS, Metric, metrics_of
 from tilth.bench.result import Guard, Verdict, Word
-from tilth.bench.statistics import Estimate, corrected_t, correlated_posterior, holm, rows_needed
+from tilth.bench.statistics import Estimate, holm, rows_needed
 
 ALPHA = 0.05
 SURE = 0.95
@@ -22,14 +23,16 @@ MOST_LOST = 0.20
 WORST_SLICE = 0.02
 """What the slice that fares worst may lose: of a score from 0 to 1, or as a share of a loss."""
 FEWEST_PER_FOLD = 5
+FEWEST_FIXED = 25
+"""Of one fixed test set: as many rows as 5 folds test of a class of which each has the fewest."""
+FEWEST_SEEDS = 5
+"""Of one fixed test set: with fewer training seeds, what they vary is a guess."""
 NEGLIGIBLE = 0.01
 """Of a metric's rope: a guard that loses less is not broken, however sure the loss is."""
 NAN = float("nan")
 
 SLICE = "worst slice"
 """The guard that is no metric: the part of the rows that loses most."""
-
-Scores = Mapping[tuple[str, str, str], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,16 @@ class Facts:
     task : str
     primary : tuple of str
     folds, repeats, rows : int
+        Rows that are tested.
     counts : ndarray of shape (n_classes,)
-        Rows per class; for a regression all rows in one.
+        Of these, rows per class; for a regression all rows in one.
     share_kept : dict of arm to float
     ratio : float, optional
         Test over training rows, where rows go by time; see `corrected_t`.
+    fixed : Estimator, optional
+        Of one fixed test set, by draws of its rows; None: rows are tested in folds.
+    units : int
+        Of one fixed test set: groups, or rows that are copies, that are drawn as one.
     """
 
     task: str
@@ -76,11 +84,35 @@ class Facts:
     counts: NDArray[np.int64]
     share_kept: Mapping[str, float]
     ratio: float | None = None
+    fixed: Estimator | None = None
+    units: int = 0
+
+    @property
+    def estimator(self) -> Estimator:
+        """Return what makes estimates of scores."""
+        return ByFolds(self.folds, self.ratio) if self.fixed is None else self.fixed
+
+    @property
+    def few_repeats(self) -> str:
+        """Name the repeats where they are too few to prove anything; empty where they are not."""
+        if self.fixed is None:
+            return "One repeat" if self.repeats == 1 else ""
+        several = "training seed" if self.repeats == 1 else "training seeds"
+        return f"{self.repeats} {several}" if self.repeats < FEWEST_SEEDS else ""
+
+    @property
+    def scored_in(self) -> str:
+        """Name what gives a score."""
+        return "folds" if self.fixed is None else "draws of the test rows"
 
     @property
     def parts(self) -> int:
         """Return how many parts the rows were cut into: by time, one more than are tested."""
         return self.folds + (self.ratio is not None)
+
+    def enough(self, rows: int) -> bool:
+        """Tell whether so many rows suffice to be judged by."""
+        return rows >= FEWEST_FIXED if self.fixed is not None else rows / self.parts >= FEWEST_PER_FOLD
 
     def too_few(self, metric: Metric) -> str:
         """Say why the rows are too few for this metric; empty where they are not."""
@@ -90,8 +122,12 @@ class Facts:
             few, what = int(self.counts.min()), "rows of the smallest class"
         else:
             few, what = int(self.counts.sum() - self.counts.max()), "rows outside the largest class"
-        if few / self.parts >= FEWEST_PER_FOLD:
+        if self.fixed is not None and self.units < min(few, FEWEST_FIXED):
+            few, what = self.units, "groups of test rows, which are drawn as one"
+        if self.enough(few):
             return ""
+        if self.fixed is not None:
+            return f"{few} {what} in the test set: fewer than {FEWEST_FIXED}."
         return f"{few} {what} in {self.parts} folds: fewer than {FEWEST_PER_FOLD} per fold."
 
 
@@ -138,23 +174,12 @@ def judge(
     ]
 
 
-def _gains(held: Scores, q: Question, probe: str, metric: Metric) -> NDArray[np.float64]:
-    before, after = held.get((probe, metric.name, q.before)), held.get((probe, metric.name, q.after))
-    if q.obstacle or before is None or after is None:
-        return np.empty(0)
-    gains = metric.gain(before, after)
-    return gains[np.isfinite(gains)]
-
-
-def _estimate(held: Scores, q: Question, probe: str, metric: Metric, facts: Facts) -> Estimate | None:
-    gains = _gains(held, q, probe, metric)
-    if len(gains) < 2:
+def _estimate(
+    held: Scores, q: Question, probe: str, metric: Metric, facts: Facts, part: str = ""
+) -> Estimate | None:
+    if q.obstacle:
         return None
-    return corrected_t(gains, facts.folds, _size(held, q, probe, metric), ratio=facts.ratio)
-
-
-def _size(held: Scores, q: Question, probe: str, metric: Metric) -> float:
-    return max(float(np.nanmax(np.abs(held[probe, metric.name, arm]))) for arm in (q.before, q.after))
+    return facts.estimator.gain(held, probe, metric, q.before, q.after, part)
 
 
 def _verdict(
@@ -168,7 +193,7 @@ def _verdict(
     facts: Facts,
 ) -> Verdict:
     if estimate is None:
-        why = q.obstacle or facts.too_few(metric) or "Too few folds gave a score."
+        why = q.obstacle or facts.too_few(metric) or f"Too few {facts.scored_in} gave a score."
         nothing: dict[str, Any] = dict.fromkeys(
             (
                 "before",
@@ -197,10 +222,12 @@ def _verdict(
         )
     before, after = (float(np.nanmean(held[probe, metric.name, arm])) for arm in (q.before, q.after))
     rope = metric.half_width(before)
-    gains, size = _gains(held, q, probe, metric), _size(held, q, probe, metric)
-    posterior = correlated_posterior(gains, facts.folds, rope, size, ratio=facts.ratio)
+    posterior = facts.estimator.posterior(held, probe, metric, q.before, q.after, rope)
     guards = _guards(held, q, probe, metric, facts) | _worst_slice(parts, q, probe, metric, facts)
     word, note = _word(held, q, probe, metric, estimate, p_holm, posterior[1], rope, guards, facts)
+    needed = rows_needed(facts.rows, estimate.mde80, rope, estimate.floor)
+    if word == "no evidence" and estimate.floor >= rope:
+        note = f"{note} Training seeds alone vary too much: no rows settle it without more of them.".strip()
     return Verdict(
         probe,
         metric.name,
@@ -218,8 +245,9 @@ def _verdict(
         word,
         guards,
         note,
-        rows_needed(facts.rows, estimate.mde80, rope) if word == "no evidence" else None,
+        needed if word == "no evidence" else None,
         q.stage,
+        "rows" if facts.fixed is None else "test rows",
     )
 
 
@@ -266,8 +294,9 @@ def _word(
         note = f"The difference is real but within +-{rope:.3g}, which is taken for practically equal."
     if word in ("no difference", "no evidence") and paid:
         note = f"{note} Beside it, {' and '.join(paid)}.".strip()
-    if facts.repeats == 1 and word != "no evidence":
-        points = f'One repeat only: points to "{word}", and proves nothing.'
+    few = facts.few_repeats
+    if few and word != "no evidence":
+        points = f'{few} only: points to "{word}", and proves nothing.'
         return "indication", f"{points} {note}".strip()
     return word, note
 
@@ -297,9 +326,10 @@ def _worst_slice(
     enough = facts.folds * facts.repeats / 2
     found: list[tuple[str, Estimate, float, float]] = []
     for name, held in parts.items():
-        if len(_gains(held, q, probe, metric)) < max(enough, 2):
+        gains = np.empty(0) if q.obstacle else gains_of(held, probe, metric, q.before, q.after)
+        if len(gains) < max(enough, 1 if facts.fixed is not None else 2):
             continue
-        estimate = _estimate(held, q, probe, metric, facts)
+        estimate = _estimate(held, q, probe, metric, facts, name)
         if estimate is not None:
             before, after = (float(np.nanmean(held[probe, metric.name, a])) for a in (q.before, q.after))
             found.append((name, estimate, before, after))
@@ -322,11 +352,9 @@ def _at_chance(held: Scores, q: Question, probe: str, facts: Facts) -> str:
     name, level = CHANCE[facts.task]
     told = []
     for arm in (q.before, q.after):
-        values = held[probe, name, arm]
-        values = values[np.isfinite(values)]
-        if len(values) < 2:
-            return f"{name} cannot be computed in enough folds."
-        estimate = corrected_t(values, facts.folds, ratio=facts.ratio)
+        estimate = facts.estimator.level(held, probe, name, arm)
+        if estimate is None:
+            return f"{name} cannot be computed in enough {facts.scored_in}."
         if estimate.low > level:
             return ""
         told.append(f"{estimate.mean:.3f} ({estimate.low:.3f} to {estimate.high:.3f})")

@@ -97,6 +97,10 @@ def dump(value: Any, what: str) -> bytes:
 
     name = type(value).__name__
     advice = f"Save the pipeline without it (pipe[:-1]), and keep the {name} by means of its own."
+    if getattr(value, "holds_code", False):
+        raise BundleError(
+            f"{what} ({name}) holds a network of your own, which is code, and a bundle holds none. {advice}"
+        )
     try:
         data: bytes = skops.io.dumps(value)
     except (UnsupportedTypeException, RuntimeError, TypeError, AttributeError) as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tilth.cli import doctor, explain, judge, prepare
+from tilth.cli import across, doctor, explain, judge, prepare
 from tilth.cli.demo import demo
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ def options(
 app.command(short_help="Say what is wrong with data; propose a recipe.")(prepare.audit)
 app.command(short_help="Apply a recipe to its data.")(prepare.run)
 app.command(short_help="Say whether a recipe helped.")(judge.bench)
+app.command(short_help="Say what the results of many data sets prove together.")(across.across)
 app.command(short_help="Say what ails a training, before and after a recipe.")(doctor.doctor)
 app.command(short_help="Do all of this on data that is included.")(demo)
 app.command(short_help="List the stages, or explain one.")(explain.stages)

@@ -13,6 +13,7 @@ from tilth.cli.prepare import Json, Report
 
 if TYPE_CHECKING:
     from tilth.bench import Ablation, Comparison, LearningCurve, Trial
+    from tilth.table import Table
 
 Curve = Annotated[
     bool, typer.Option("--learning-curve", help="Also say whether more rows would help, and how much.")
@@ -22,6 +23,9 @@ Explain = Annotated[
 ]
 Robust = Annotated[
     bool, typer.Option("--robustness", help="Also say how the recipe fares on rows made worse.")
+]
+Tune = Annotated[
+    bool, typer.Option("--tune", help="Choose hyper-parameters of the probes inside each training part.")
 ]
 SelfTest = Annotated[
     bool, typer.Option("--self-test", help="Judge the bench itself, by stages of known worth; no recipe.")
@@ -33,6 +37,10 @@ Resume = Annotated[
 Results = Annotated[
     Path | None,
     typer.Option("--results", help="Also write the verdicts as a table: a file .parquet, .csv or .json."),
+]
+Fixed = Annotated[
+    bool,
+    typer.Option("--fixed-test", help="Judge on the rows that the recipe keeps for testing, not in folds."),
 ]
 Runs = Annotated[int, typer.Option("--runs", min=1, help="Of the self-test: how often it is tried.")]
 
@@ -48,6 +56,8 @@ def bench(
     learning_curve: Curve = False,
     explain: Explain = False,
     robustness: Robust = False,
+    fixed_test: Fixed = False,
+    tune: Tune = False,
     self_test: SelfTest = False,
     runs: Runs = 20,
     resume: Resume = None,
@@ -61,7 +71,8 @@ def bench(
     `ablate: shapley` in other ways; with `--learning-curve`, or
     `bench: {learning_curve: true}`, also whether more rows would help. `--explain` and `--robustness`, or
     `bench: {explain: true, robustness: true}`, look closer: at columns, at parts of the rows, and at rows
-    made worse on purpose.
+    made worse on purpose. `--fixed-test`, or `bench: {fixed_test: true}`, judges on the rows that
+    `data: {split: ...}` keeps for testing, in place of folds.
 
     `tilth bench --self-test` tries the bench on stages that are known to do nothing, to harm and to help, and
     on two leaks. It takes no recipe, and ends with code 1 where a control is missed.
@@ -76,18 +87,26 @@ def bench(
     from tilth.recipes import Recipe
 
     asked = Recipe.read(recipe)
-    told = asked.bench.model_dump(
-        exclude={"ablate", "permutations", "learning_curve", "sizes", "slices", "explain", "robustness"}
-    )
+    # The column of clean labels has its role in the rows.
+    apart_from = {"ablate", "permutations", "learning_curve", "sizes", "slices", "explain", "robustness"}
+    apart_from |= {"clean", "fixed_test"}
+    told = asked.bench.model_dump(exclude=apart_from) | {"tune": asked.bench.tune or tune}
     apart = asked.data.split
-    if apart is not None and apart.by == "time" and asked.bench.time is None:
+    fixed = asked.bench.fixed_test or fixed_test
+    curved = asked.bench.learning_curve or learning_curve
+    if fixed and curved:
+        raise typer.BadParameter("A learning curve goes by folds: leave it out, or the fixed test set.")
+    if apart is not None and apart.by == "time" and asked.bench.time is None and not fixed:
         told["time"] = apart.column
     slices = asked.bench.slices
     kept = lambda part: None if resume is None else resume / part
     with show.progress() as tell:
         tell("reading")
-        # Rows kept for testing are not looked at before the recipe is settled.
-        rows, _ = split(read_data(asked, recipe.parent), asked)
+        table = read_data(asked, recipe.parent)
+        # Rows kept for testing are not looked at before the recipe is settled, unless they are to judge it.
+        rows, tested = split(table, asked)
+        if fixed:
+            rows, told["test"] = table, _kept_for_testing(table, tested)
         pipe = Pipeline.from_recipe(asked)
         ablated: Ablation | None = None
         curve: LearningCurve | None = None
@@ -107,7 +126,7 @@ def bench(
             ways: dict[str, Any] = {"method": way, "permutations": asked.bench.permutations}
             ways |= {"slices": slices, "resume": kept("ablation")}
             ablated = judging.ablate(pipe, rows, progress=tell, **ways, **told)
-        if learning_curve or asked.bench.learning_curve:
+        if curved:
             sizes = asked.bench.sizes
             curve = judging.learning_curve(
                 pipe, rows, sizes=sizes, resume=kept("curve"), progress=tell, **told
@@ -133,6 +152,19 @@ def bench(
             _print_curve(curve)
     show.written(report)
     show.written(results)
+
+
+def _kept_for_testing(table: Table, tested: Table | None) -> Any:
+    from numpy import isin
+
+    from tilth.errors import RecipeError
+
+    if tested is None:
+        raise RecipeError(
+            "A fixed test set was asked for, and the recipe keeps no rows for testing. Add data: {split: "
+            "{test: 0.2}}, or name a column that says test in some rows: data: {split: {column: part}}."
+        )
+    return isin(table.ids, tested.ids)
 
 
 def _write(results: Path, compared: Trial, ablated: Trial | None, curve: LearningCurve | None) -> None:
@@ -167,10 +199,11 @@ def _print(trial: Trial, title: str) -> None:
     from tilth.report import terminal
 
     sentences = trial.in_words()
-    show.say(title, sentences[0], "")
+    grave = [f.message for f in trial.leaks if f.severity == "high"]
+    show.say(title, sentences[0], *grave, "")
     show.shown(terminal.verdict_table(trial))
     # The table says the verdicts; what is left are notes, broken guards, controls and leaks.
-    told = {v.in_words() for v in trial.verdicts} | set(_closer(trial))
+    told = {v.in_words() for v in trial.verdicts} | set(_closer(trial)) | set(grave)
     rest = [s for s in sentences[1:] if s not in told]
     quiet = [v for v in trial.verdicts if v.note and not any(guard.broken for guard in v.guards.values())]
     notes = [f"{v.stage}: {v.probe}: {v.note}" if v.stage else f"{v.probe}: {v.note}" for v in quiet]

@@ -92,6 +92,9 @@ class Pipeline(Leaving):
             part.model_ = self.model_ if part.model is not None else None
             part.ledger_, part.findings_ = self.ledger_, self.findings_
             part.learned_, part.decisions_ = self.learned_, self.decisions_
+            part.roles_ = self.roles_
+            if hasattr(self, "feature_names_in_"):
+                part.feature_names_in_ = self.feature_names_in_
         return part
 
     # Fitting

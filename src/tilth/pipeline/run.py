@@ -188,7 +188,7 @@ def prepare(
 
 
 def read_data(recipe: Recipe, base: str | Path = ".", progress: Callable[[str], None] | None = None) -> Table:
-    """Read the rows that a recipe's data section names."""
+    """Read the rows that a recipe's data section names; labels checked, if the bench's names them, apart."""
     told = recipe.data
     if told.path is None:
         raise RecipeError("The recipe names no data. Add a section: data: {path: my.csv, target: my_label}")
@@ -199,6 +199,7 @@ def read_data(recipe: Recipe, base: str | Path = ".", progress: Callable[[str], 
         group=told.group,
         row_id=told.row_id,
         annotators=told.annotators,
+        clean=recipe.bench.clean,
         split=told.split.column if told.split and told.split.by == "column" else None,
         null_values=told.null_values,
         image=told.image,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tilth.probes.linear import Linear
     from tilth.probes.mlp import MLP
     from tilth.probes.model import Probe
+    from tilth.probes.network import Network
     from tilth.probes.transfer import Transfer
 
 _TABLES = {"linear": "Linear", "boosting": "Boosting", "mlp": "MLP"}
@@ -25,6 +26,7 @@ _IMAGES = {"cnn": "CNN", "transfer": "Transfer"}
 _CLASSES = _TABLES | _IMAGES
 _MODULES = {name: module for module, name in _CLASSES.items()} | {
     "Inputs": "inputs",
+    "Network": "network",
     "as_frame": "frame",
     "Probe": "model",
 }
@@ -45,6 +47,7 @@ __all__ = [
     "Boosting",
     "Inputs",
     "Linear",
+    "Network",
     "Probe",
     "Transfer",
     "as_frame",

@@ -67,6 +67,9 @@ class Boosting(Probe):
     [False, True]
     """
 
+    # 4 to 8 leaves do for most data: Hastie, Tibshirani and Friedman (2009), 10.11. A higher rate gets
+    # further in the rounds there are.
+    grid: ClassVar[dict[str, list[Any]]] = {"learning_rate": [0.05, 0.15], "max_leaf_nodes": [6, 31]}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Probe._parameter_constraints,
         "learning_rate": [Interval(Real, 0, None, closed="neither")],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,31 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from tilth.errors import DataError
-from tilth.probes.model import Matrix, Probe, Vector
-from tilth.probes.neural import Neural
-from tilth.probes.pictures import (
-    ImageColumn,
-    Shelf,
-    Shown,
-    UnreadableImages,
-    pixels_of,
-    shares,
-    unreadable,
-)
+from tilth.probes.model import Probe
+from tilth.probes.of_images import OfImages
 
 if TYPE_CHECKING:
     import torch
 
-AT_ONCE = 512
-"""Images decoded and answered at once."""
-STEPS = 500
-"""So many steps a network needs to learn something, however few images there are;"""
-EPOCHS = (12, 60)
-"""but no fewer epochs than these, and no more."""
 
-
-class CNN(Neural):
+class CNN(OfImages):
     """Fit a small residual network, from scratch, on the images that one column names.
 
     Images are decoded once, to small squares, and normalized by the mean and standard deviation of each
@@ -112,6 +94,8 @@ class CNN(Neural):
     """
 
     reads_images: ClassVar[bool] = True
+    # "If there is only time to optimize one hyper-parameter", the rate it is: Bengio (2012).
+    grid: ClassVar[dict[str, list[Any]]] = {"learning_rate": [1e-3, 3e-3, 1e-2]}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Probe._parameter_constraints,
         "image": [str, None],
@@ -163,54 +147,8 @@ class CNN(Neural):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def _inputs(self) -> ImageColumn:
-        return ImageColumn(self.image)
-
-    def _learn(
-        self,
-        matrix: NDArray[np.object_],
-        target: NDArray[Any],
-        weight: Vector | None,
-        ids: NDArray[np.uint64] | None = None,
-        augment: Sequence[Any] = (),
-    ) -> None:
-        from tilth.training import inner_split
-        from tilth.training.pictures import Channels
-
-        ids = np.arange(len(matrix), dtype=np.uint64) if ids is None else ids
-        pixels, problems = pixels_of(matrix, self.side, self.framing, self.n_jobs)
-        # By row id: what is learned does not depend on the order in which rows come.
-        kept = np.array(
-            [place for place in np.argsort(ids, kind="stable") if problems[place] is None], np.int64
-        )
-        if len(kept) < len(matrix):
-            warnings.warn(f"CNN: {unreadable(problems)}; not learned from.", UnreadableImages, stacklevel=4)
-        if len(kept) < 2:
-            raise DataError(f"CNN needs at least 2 readable images to learn from; there are {len(kept)}.")
-        seed, classification = self._seed(), self.task_ == "classification"
-        self.unseen_ = shares(target, weight, len(self.classes_) if classification else None)
-        values = self._standardized(target, weight)
-        pixels, values, weight = pixels[kept], values[kept], None if weight is None else weight[kept]
-        labels = self.classes_[values] if classification else target[kept]
-        channels = Channels.of(pixels)
-        self.mean_, self.std_ = channels.mean, channels.std
-        parts = inner_split(values, self.validation_share, seed, classification)
-        self._train_on_images(
-            self._network(self._outputs, seed),
-            Shown(self.inputs_.name_, matrix[kept], labels, ids[kept], pixels),
-            values,
-            weight,
-            parts,
-            channels,
-            augment,
-            seed,
-            self.max_epochs or int(np.clip(STEPS * self.batch_size // len(parts[0]), *EPOCHS)),
-        )
-
-    def stock(self, shelf: Shelf, progress: Callable[[str], None] | None = None) -> str:
-        """Put the pixels of its images on a shelf, and say what was done; nothing where they are there."""
-        done = shelf.stock_pixels(self.side, self.framing, progress)
-        return f"decoded to {self.side} x {self.side} pixels" if done else ""
+    def _begin(self, few: Any, seed: int) -> torch.nn.Sequential:
+        return self._network(self._outputs, seed)
 
     def _network(self, width: int, seed: int) -> torch.nn.Sequential:
         from tilth.training.resnet import resnet
@@ -219,25 +157,3 @@ class CNN(Neural):
 
     def _rebuilt(self, weights: Mapping[str, NDArray[Any]]) -> torch.nn.Sequential:
         return self._network(list(weights.values())[-1].shape[0], 0)
-
-    def _answer(self, matrix: NDArray[np.object_]) -> Matrix:
-        from tilth.training import outputs, threads
-        from tilth.training.pictures import Channels
-
-        channels = Channels(self.mean_, self.std_)
-        answers = np.repeat(self.unseen_[None], len(matrix), axis=0)
-        reasons: list[str | None] = []
-        for start in range(0, len(matrix), AT_ONCE):
-            paths = matrix[start : start + AT_ONCE]
-            pixels, problems = pixels_of(paths, self.side, self.framing, self.n_jobs)
-            reasons += problems
-            seen = np.flatnonzero([problem is None for problem in problems])
-            if len(seen):
-                with threads(self.n_jobs):
-                    made = outputs(self.network_, channels.tensor(pixels[seen]))
-                answers[start + seen] = self._from_outputs(made)
-        if any(reasons):
-            warnings.warn(
-                f"CNN: {unreadable(reasons)}; answered without being seen.", UnreadableImages, stacklevel=4
-            )
-        return answers

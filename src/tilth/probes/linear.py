@@ -49,6 +49,8 @@ class Linear(Probe):
     ['low', 'high']
     """
 
+    # Powers of ten, as scikit-learn's LogisticRegressionCV and RidgeCV try.
+    grid: ClassVar[dict[str, list[Any]]] = {"C": [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Probe._parameter_constraints,
         "C": [Interval(Real, 0, None, closed="neither")],

@@ -8,15 +8,11 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from tilth.errors import DataError
-from tilth.probes.inputs import Inputs
-from tilth.probes.model import Matrix, Probe, Vector
-from tilth.probes.neural import Neural, fitted, on_batches
-from tilth.table import ROW, Roles, Table
+from tilth.probes.model import Probe
+from tilth.probes.of_tables import OfTables
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +22,7 @@ if TYPE_CHECKING:
 ACTIVATIONS = {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh"}
 
 
-class MLP(Neural):
+class MLP(OfTables):
     """Fit a multilayer perceptron with batch norm and dropout on robustly scaled, one-hot inputs.
 
     Trained by AdamW with warm-up and cosine, gradient clipping, and early stopping on an inner split, the
@@ -98,6 +94,8 @@ class MLP(Neural):
     True
     """
 
+    # Within the ranges that Gorishniy et al. (2021) search: dropout up to 0.5, widths up to 512.
+    grid: ClassVar[dict[str, list[Any]]] = {"dropout": [0.1, 0.4], "hidden": [(64, 64), (256, 256)]}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Probe._parameter_constraints,
         "hidden": ["array-like"],
@@ -179,56 +177,8 @@ class MLP(Neural):
         self.adversarial = adversarial
         self.epsilon = epsilon
 
-    def _inputs(self) -> Inputs:
-        return Inputs(scale=self.scale, max_categories=self.max_categories, dtype="float32")
-
-    def _learn(
-        self,
-        matrix: Matrix,
-        target: NDArray[Any],
-        weight: Vector | None,
-        ids: NDArray[np.uint64] | None = None,
-        augment: Sequence[Any] = (),
-    ) -> None:
-        from tilth.training import Trainer
-
-        if len(matrix) < 2:
-            raise DataError(f"MLP needs at least 2 rows; found 1 sample (n_samples = {len(matrix)}).")
-        seed = self._seed()
-        classification = self.task_ == "classification"
-        stages = fitted(augment, self._as_table(matrix, target, ids)) if augment else []
-        trainer = Trainer(
-            self._network(matrix.shape[1], self._outputs, seed),
-            "cross_entropy" if classification else "squared_error",
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            validation_share=self.validation_share,
-            patience=self.patience,
-            device=self.device,
-            random_state=seed,
-            n_jobs=self.n_jobs,
-            augment=on_batches(stages, seed),
-            optimizer=self.optimizer,
-            momentum=self.momentum,
-            warmup_share=self.warmup_share,
-            clip_norm=self.clip_norm,
-            l1=self.l1,
-            l2=self.l2,
-            adversary=self._adversary(),
-            watch=self._watch,
-        )
-        self._keep(trainer.fit(matrix, self._standardized(target, weight), weight))
-
-    def _as_table(self, matrix: Matrix, target: NDArray[Any], ids: NDArray[np.uint64] | None) -> Table:
-        """Return the rows as the network sees them, for stages to learn from."""
-        # As the stages name them: a mark belongs to its column.
-        names = [name.replace(" is missing", "_missing") for name in self.inputs_.names_]
-        names = names if len(set(names)) == len(names) else self.inputs_.names_
-        frame = pl.DataFrame(matrix, schema=names).with_columns(pl.Series(ROW, ids, dtype=pl.UInt64))
-        label = "target" if "target" not in names else f"{max(names, key=len)} target"
-        return Table.of(frame.with_columns(pl.Series(label, target)), roles=Roles(target=label))
+    def _begin(self, few: Any, seed: int) -> torch.nn.Sequential:
+        return self._network(few.shape[1], self._outputs, seed)
 
     def _network(self, inputs: int, width: int, seed: int) -> torch.nn.Sequential:
         from tilth.training import mlp
@@ -262,9 +212,3 @@ class MLP(Neural):
     def _rebuilt(self, weights: Mapping[str, NDArray[Any]]) -> torch.nn.Sequential:
         linear = [weight for weight in weights.values() if weight.ndim == 2]
         return self._network(linear[0].shape[1], linear[-1].shape[0], 0)
-
-    def _answer(self, matrix: Matrix) -> Matrix:
-        from tilth.training import outputs, threads
-
-        with threads(self.n_jobs):
-            return self._from_outputs(outputs(self.network_, matrix))

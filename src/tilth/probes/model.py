@@ -41,6 +41,9 @@ class Probe(BaseEstimator):
     reads_images : bool
     augments : bool
         Its ``fit`` takes batch stages, and trains with them.
+    grid : dict of parameter to list
+        Settings that a bench tries where it is asked to tune, as scikit-learn's ``ParameterGrid`` reads them;
+        what the probe was given is tried beside them.
     task_ : {"classification", "regression"}
     classes_ : array of shape (n_classes,)
         Sorted; classification only.
@@ -58,6 +61,7 @@ class Probe(BaseEstimator):
     random_state: int | np.random.RandomState | None
     reads_images: ClassVar[bool] = False
     augments: bool = False
+    grid: ClassVar[dict[str, list[Any]]] = {}
 
     @abstractmethod
     def _inputs(self) -> Any:
@@ -121,7 +125,8 @@ class Probe(BaseEstimator):
             self.__dict__.pop("classes_", None)  # of an earlier fit
         self.n_features_in_ = frame.width
         self.feature_names_in_ = np.array(frame.columns, dtype=object)
-        self.inputs_ = self._inputs().fit(self._readable(frame), weight)
+        readable = self._readable(frame)
+        self.inputs_ = self._inputs().fit(readable, weight)
         more = {} if augment is None else {"ids": ids, "augment": augment}
         self._learn(self.inputs_.transform(frame), target, weight, **more)
         return self

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from tilth.training.pictures import Channels
     from tilth.training.rows import Rows
 
+OPTIONS = (
+    *("learning_rate", "weight_decay", "patience", "device", "n_jobs", "optimizer", "momentum"),
+    *("warmup_share", "clip_norm", "l1", "l2"),
+)
+"""Parameters that mean the same to the trainer; a probe has some of them."""
+
 
 class Neural(Probe):
     """Train a network with batch stages, and keep it as its weights.
@@ -39,10 +45,6 @@ class Neural(Probe):
     augments: bool = True
     network_: torch.nn.Module
     history_: list[Epoch]
-    learning_rate: float
-    weight_decay: float
-    batch_size: int
-    patience: int
     device: str
     n_jobs: int | None
     _watch: Watch | None = None
@@ -100,7 +102,11 @@ class Neural(Probe):
         made = made.double()
         if self.task_ == "classification":
             return made.softmax(dim=1).numpy()
-        return made.numpy()[:, 0] * self.spread_ + self.center_
+        return made.numpy().reshape(len(made)) * self.spread_ + self.center_
+
+    def _options(self) -> dict[str, Any]:
+        """Return those of the probe's parameters that the trainer takes as they are."""
+        return {name: getattr(self, name) for name in OPTIONS if hasattr(self, name)}
 
     def _train_on_images(
         self,
@@ -112,6 +118,7 @@ class Neural(Probe):
         channels: Channels,
         augment: Sequence[Any],
         seed: int,
+        batch_size: int,
         max_epochs: int,
         start_counts: bool = False,
     ) -> None:
@@ -130,7 +137,7 @@ class Neural(Probe):
             images.ids,
             channels,
             *parts,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             device=pick_device(self.device),
             change=on_images(stages),
             labels=images.labels.tolist() if classification else None,
@@ -140,16 +147,12 @@ class Neural(Probe):
         trainer = Trainer(
             network,
             "cross_entropy" if classification else "squared_error",
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
             max_epochs=max_epochs,
-            patience=self.patience,
-            device=self.device,
             random_state=seed,
-            n_jobs=self.n_jobs,
             augment=on_batches(stages, seed),
             start_counts=start_counts and source.validation is not None,
             watch=self._watch,
+            **self._options(),
         )
         self._keep(trainer.fit_source(source))
 

@@ -135,6 +135,8 @@ class Transfer(Neural):
     """
 
     reads_images: ClassVar[bool] = True
+    # Powers of ten about the default, as Kornblith et al. (2019) search the penalty on vectors, more finely.
+    grid: ClassVar[dict[str, list[Any]]] = {"C": [0.3, 3.0, 30.0, 300.0]}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Probe._parameter_constraints,
         "image": [str, None],
@@ -249,12 +251,8 @@ class Transfer(Neural):
         # By row id: what is learned does not depend on the order in which rows come.
         kept = np.argsort(ids, kind="stable")
         kept = kept[known[kept]]
-        paths, vectors, ids, weight = (
-            matrix[kept],
-            vectors[kept],
-            ids[kept],
-            None if weight is None else weight[kept],
-        )
+        paths, vectors, ids = matrix[kept], vectors[kept], ids[kept]
+        weight = None if weight is None else weight[kept]
         given = target[kept]
         values = self._standardized(given, weight)
         self.vector_mean_ = vectors.mean(axis=0)
@@ -352,6 +350,7 @@ class Transfer(Neural):
             self._channels(),
             augment,
             seed,
+            self.batch_size,
             self.max_epochs,
             start_counts=True,
         )

@@ -201,8 +201,17 @@ class Bench(Section):
     time: Name | None = None
     """The column of dates or numbers by which rows came: each part is tested by earlier rows only; null: that
     of `data: {split: {by: time}}`, if rows are split so."""
+    fixed_test: bool = False
+    """Judge on the rows that `data: {split: ...}`, or the folder `test` of images, keeps for testing, and not
+    in folds; `repeats` then says how many training seeds are tried."""
     slices: list[Name] | None = None
     """Columns whose categories, or quarters of values, must not pay for a gain; null: all."""
+    clean: Name | None = None
+    """The column of labels that were checked, null where nobody did: what is gained by them is told beside
+    what is gained by the labels as given. No feature, for the bench and for runs: it goes along as it is."""
+    tune: bool | dict[Name, bool | dict[Name, Annotated[list[Any], MinLen(1)]]] = False
+    """Choose hyper-parameters of the probes by 3 inner folds of each training part: true, each probe among
+    its own few settings; or what to try, probe by probe, such as `{linear: {C: [0.1, 1.0]}, mlp: true}`."""
     ablate: bool | Literal["leave_one_out", "add_one", "shapley"] = False
     """Judge each stage: true or leave_one_out, by leaving it out; add_one, by taking it alone; shapley, by
     its share in the gain of all."""
@@ -221,6 +230,18 @@ class Bench(Section):
     """The seed of folds and probes."""
     n_jobs: int | None = None
     """Processes; null: one per core."""
+
+    @model_validator(mode="after")
+    def _goes_with_one_test_set(self) -> Bench:
+        if not self.fixed_test:
+            return self
+        names = ("folds", "time", "learning_curve", "explain", "robustness")
+        against = [n for n in names if n in self.model_fields_set and getattr(self, n)]
+        against += ["ablate: shapley"] if self.ablate == "shapley" else []
+        if against:
+            told = "'{name}' goes by folds, and 'fixed_test: true' draws none; drop one of them"
+            raise PydanticCustomError("fixed_test", told, {"name": against[0]})
+        return self
 
 
 class Output(Section):

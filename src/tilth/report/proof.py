@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from tilth.bench.ablation_result import Ablation
 from tilth.bench.result import Trial, Verdict
 from tilth.report import pictures
+from tilth.report.calibration import calibration
 from tilth.report.elements import Child, Element, element
 from tilth.report.parts import Head, section, table
+from tilth.report.recalls import recalls
 from tilth.report.waterfall import LEADS, waterfalls
-from tilth.report.words import DASH, TONES, design, metric, protocol, signed
+from tilth.report.words import DASH, MINUS, TONES, design, metric, protocol, signed
 
 
 def comparison(trial: Trial) -> Element:
@@ -24,6 +26,8 @@ def comparison(trial: Trial) -> Element:
         _scores(trial.verdicts),
         _verdicts(trial.verdicts),
         _guards(trial.verdicts),
+        recalls(trial),
+        calibration(trial),
         _costs(trial),
         _remarks(trial),
     )
@@ -39,6 +43,7 @@ def ablation(trial: Ablation) -> Element:
         *waterfalls(trial),
         _verdicts(trial.verdicts),
         _guards(trial.verdicts),
+        recalls(trial),
         _costs(trial),
         _remarks(trial),
     )
@@ -97,9 +102,8 @@ def _verdicts(verdicts: Sequence[Verdict]) -> Element:
     for v in verdicts:
         note: Child = element("span", v.note, class_="kind") if v.note else None
         if v.word == "no evidence" and v.rows_needed:
-            note = element(
-                "span", f"About {v.rows_needed:,} rows would settle it. {v.note}".strip(), class_="kind"
-            )
+            settled = f"About {v.rows_needed:,} {v.counted} would settle it."
+            note = element("span", f"{settled} {v.note}".strip(), class_="kind")
         rows.append(
             (
                 [element("b", _who(v)), element("span", metric(v.metric), class_="kind")],
@@ -184,7 +188,9 @@ def _costs(trial: Trial) -> Element | None:
         ("Kept", "number"),
         ("Peak memory", "number"),
     ]
-    return element("details", element("summary", "What it costs, mean per fold"), table(head, rows, "Costs"))
+    per = "fold" if trial.tested is None else "training seed"
+    summary = element("summary", f"What it costs, mean per {per}")
+    return element("details", summary, table(head, rows, "Costs"))
 
 
 def _remarks(trial: Trial) -> Element | None:
@@ -197,4 +203,4 @@ def _remarks(trial: Trial) -> Element | None:
 
 
 def _number(value: float, digits: int = 4) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else DASH
+    return f"{value:.{digits}f}".replace("-", MINUS) if math.isfinite(value) else DASH

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tilth.audit.result import ALIKE, Audit, remedy_line
-from tilth.bench import LearningCurve
+from tilth.bench import Across, LearningCurve
 from tilth.bench.explain import Explanation
 from tilth.bench.result import Trial
 from tilth.bench.robustness_result import Robustness, differs
@@ -96,6 +96,21 @@ def verdict_table(trial: Trial) -> Table:
         cells = [text(v.stage)] if staged else []
         cells += [text(v.probe).append(f"\n{metric(v.metric)}", "dim"), text(scores)]
         table.add_row(*cells, gain, text(v.word, TONES.get(v.word, "")))
+    return table
+
+
+def across_table(done: Across) -> Table:
+    """Make a table of what data sets say together, two lines each: gain with its interval, sets, the word."""
+    staged = any(line.stage for line in done.lines)
+    heads = ("model", "gain, 95%", "median", "sets", "better, alike, worse", "verdict")
+    table = _table(*(["stage"] if staged else []), *heads)
+    for line in done.lines:
+        gain = f"{signed(line.mean)}\n{signed(line.low)} to {signed(line.high)}" if line.n_sets else "-"
+        counts = f"{line.wins}, {line.ties}, {line.losses}"
+        cells = [text(line.stage or "all stages")] if staged else []
+        cells += [text(line.probe).append(f"\n{metric(line.metric)}", "dim")]
+        word = text(line.word, TONES.get(line.word, ""))
+        table.add_row(*cells, gain, signed(line.median), str(line.n_sets), counts, word)
     return table
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tilth.audit import Audit
 from tilth.bench import Curve, LearningCurve
-from tilth.bench.result import Trial, Verdict
+from tilth.bench.result import Trial, Verdict, in_fixed
 from tilth.core import Finding, Ledger
 from tilth.core.finding import SEVERITIES
 
@@ -200,6 +200,12 @@ def verdict_line(verdict: Verdict) -> str:
 
 def protocol(trial: Trial) -> str:
     """Say how the scores came about; the metric comes first, since it was chosen first."""
+    if trial.tested is not None:
+        return (
+            f"{design(trial)} The same test rows and training seeds for both arms, everything fitted on the "
+            "other rows only, test rows untouched. Intervals come from draws of the test rows and the seeds, "
+            "p values are adjusted for the number of claims (Holm)."
+        )
     return (
         f"{design(trial)} The same folds for both arms, everything fitted on training folds only, test rows "
         "untouched. Intervals are corrected for overlapping training sets (Nadeau and Bengio), p values for "
@@ -211,9 +217,10 @@ def design(trial: Trial) -> str:
     """Say what was measured, on how many rows and folds."""
     metrics = " and ".join(metric(m) for m in trial.primary)
     times = f"{trial.repeats} times" if trial.repeats > 1 else "once"
-    return (
-        f"Chosen before the run: {metrics}. {trial.rows:,} rows, {trial.task}, {trial.folds} folds, {times}."
-    )
+    drawn = f"{trial.folds} folds, {times}"
+    drawn = drawn if trial.tested is None else in_fixed(trial.tested, trial.repeats)
+    drawn += ", probes tuned inside each" if trial.tuned.height else ""
+    return f"Chosen before the run: {metrics}. {trial.rows:,} rows, {trial.task}, {drawn}."
 
 
 def metric(name: str) -> str:

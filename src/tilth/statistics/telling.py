@@ -92,6 +92,7 @@ def by_tree(
     made = DecisionTreeClassifier if n_classes else DecisionTreeRegressor
     # Ranks, so that no number is too large for a tree; equal numbers share one.
     rank = np.unique(np.where(np.isfinite(values), values, -np.inf), return_inverse=True)[1][:, None]
+    rank = rank.astype(np.float32)  # which a tree would make of them: there are fewer than 2^24
     guess = naive_guess(truth, fold, n_classes)
     for number in np.unique(fold):
         inside = fold == number
@@ -99,6 +100,7 @@ def by_tree(
             continue
         least = max(LEAST, int(share * (~inside).sum()))
         tree = made(max_leaf_nodes=LEAVES, min_samples_leaf=least, random_state=0)
-        leaf = tree.fit(rank[~inside], truth[~inside]).apply(rank)
+        known = np.ascontiguousarray(truth[~inside], np.int64 if n_classes else np.float64)
+        leaf = tree.fit(rank[~inside], known, check_input=False).apply(rank, check_input=False)
         guess[inside] = by_level(leaf, truth, inside.astype(np.int64), n_classes)[inside]
     return guess

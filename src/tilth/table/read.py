@@ -30,6 +30,7 @@ def read(
     split: str | None = None,
     image: str | None = None,
     annotators: Sequence[str] = (),
+    clean: str | None = None,
     null_values: Sequence[str] = (),
     kinds: Mapping[str, Kind] | None = None,
     lazy: bool = False,
@@ -51,6 +52,8 @@ def read(
     annotators : sequence of str
         The columns that each hold one person's labels. Where no target is named, an empty one, 'label',
         is made for `labels.consensus` to fill.
+    clean : str, optional
+        The column of labels that were checked, null where nobody did: the bench judges by them, too.
     null_values : sequence of str
         Texts that mean "missing", besides the empty cell of a file. A text column whose other values
         are all numbers becomes numeric. Of a folder: names of class folders that stand for no label.
@@ -76,7 +79,7 @@ def read(
     """
     declared = [name for name, kind in (kinds or {}).items() if kind == "image"]
     image = declared[0] if image is None and len(declared) == 1 else image
-    roles = Roles(target, weight, group, row_id, split, image, annotators=annotators)  # type: ignore[arg-type]
+    roles = Roles(target, weight, group, row_id, split, image, annotators=annotators, clean=clean)  # type: ignore[arg-type]
     if not isinstance(path, str | Path):
         if isinstance(path, Table):
             roles = replace(path.roles, **roles.named())

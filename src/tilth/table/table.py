@@ -40,6 +40,9 @@ class Roles:
         Columns that each hold one person's labels; never inputs of a model.
     facts : tuple of str
         Columns that tell of the image file, as `FACTS` lists them: carried along, never inputs of a model.
+    clean : str, optional
+        Labels that were checked, null where nobody did: carried along, never inputs of a model; the bench
+        judges by them, too.
     """
 
     target: str | None = None
@@ -50,6 +53,7 @@ class Roles:
     image: str | None = None
     annotators: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
+    clean: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "facts", tuple(self.facts))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tilth.core.finding import Finding
 from tilth.errors import DataError, TilthWarning, UnknownName
+from tilth.training.anew import draw_anew
 from tilth.training.health import diagnose
 from tilth.training.loaded import Loaded
 from tilth.training.measuring import measure
@@ -322,11 +323,7 @@ def _held_score(vitals: Vitals) -> float:
 
 def _drawn_anew(begun: nn.Module, seed: int, device: torch.device) -> nn.Module:
     network = copy.deepcopy(begun)
-    with seeded(seed, device):
-        for module in network.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
+    draw_anew(network, seed, device)
     return network
 
 

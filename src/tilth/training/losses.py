@@ -32,7 +32,7 @@ def squared_error(output: Tensor, target: Tensor) -> Tensor:
 
     Parameters
     ----------
-    output : Tensor of shape (n_rows, n_outputs)
+    output : Tensor of shape (n_rows,) or (n_rows, n_outputs)
     target : Tensor of shape (n_rows,) or (n_rows, n_outputs)
 
     Returns
@@ -40,7 +40,8 @@ def squared_error(output: Tensor, target: Tensor) -> Tensor:
     Tensor of shape (n_rows,)
         The target's unit, squared.
     """
-    return torch.square(output - target.reshape(output.shape)).flatten(1).mean(dim=1)
+    errors = torch.square(output - target.reshape(output.shape))
+    return errors.flatten(1).mean(dim=1) if errors.ndim > 1 else errors
 
 
 def log_shares(output: Tensor, source: Tensor, n_columns: int) -> Tensor:

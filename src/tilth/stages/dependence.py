@@ -1,20 +1,26 @@
-"""Does anything tell where a column is missing? A model is asked, and chance is asked how well it guesses."""
+"""Does anything tell which rows are marked: where a column is missing, or which are test rows?
+
+A model is asked, and chance is asked how well it guesses.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from scipy.stats import rankdata
-from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import get_cached_controller
 
 from tilth.probes.inputs import Inputs
 from tilth.stages.folds import folds_of
 from tilth.statistics import uniform
 from tilth.statistics.samples import auc_error
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 ROWS = 3000
 """Rows that a question is asked of: enough to see an AUC of 0.55 in, few enough for a third of a second."""
@@ -38,6 +44,9 @@ ALPHA = 0.01
 
 WORTH = 0.55
 """An AUC below this tells next to nothing, however sure it is."""
+
+MOST_CELLS = 10_000_000
+"""Cells that are shuffled at once: 80 MB."""
 
 NAMED = 0.01
 """A column is named as what the gaps depend on, if the AUC falls by this much without it."""
@@ -110,6 +119,8 @@ def dependence(
         Rows of one group are never on both sides of a fold.
     seed : int
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     matrix, categorical = _matrix(others)
     fold = folds_of(ids, FOLDS, seed, missing.astype(np.int64), groups)
     guess = np.zeros(len(missing))
@@ -200,12 +211,15 @@ def _reasons(
         if model is None or many in (0, rows):
             won += many * (rows - many) / 2
             continue
-        # All columns in one call: there is more to do around a prediction than in it.
-        shuffled = np.tile(matrix[fold == number], (width, 1, 1))
-        for place in range(width):
-            shuffled[place, :, place] = random.permutation(shuffled[place, :, place])
-        guess = model.decision_function(shuffled.reshape(width * rows, width)).reshape(width, rows)
-        won += rankdata(guess, axis=1)[:, gaps].sum(axis=1) - many * (many + 1) / 2
+        # Many columns in one call: there is more to do around a prediction than in it.
+        some = max(1, MOST_CELLS // (width * rows))
+        for start in range(0, width, some):
+            places = range(start, min(start + some, width))
+            shuffled = np.tile(matrix[fold == number], (len(places), 1, 1))
+            for at, place in enumerate(places):
+                shuffled[at, :, place] = random.permutation(shuffled[at, :, place])
+            guess = model.decision_function(shuffled.reshape(-1, width)).reshape(len(places), rows)
+            won[start : places.stop] += rankdata(guess, axis=1)[:, gaps].sum(axis=1) - many * (many + 1) / 2
     falls = auc - won / max(pairs, 1)
     order = np.argsort(-falls, kind="stable")
     return tuple((names[i], float(falls[i])) for i in order if falls[i] >= NAMED)
