@@ -19,8 +19,8 @@ from tilth.bench.result import Verdict
 from tilth.bench.self_test import alike, blurred, filtered, refuses, synthetic, verdicts_of
 from tilth.bench.statistics import corrected_t, correlated_posterior, wilson
 
-RUNS, QUICK_RUNS = 1000, 24
-POWER_RUNS, QUICK_POWER_RUNS = 300, 6
+RUNS, QUICK_RUNS = 1000, 8
+POWER_RUNS, QUICK_POWER_RUNS = 300, 2
 FALSE = 0.05
 FOLDS = 5
 MARGIN = 0.10
