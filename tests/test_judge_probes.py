@@ -17,6 +17,10 @@ def benchmark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     module = importlib.import_module("judge_probes")
     monkeypatch.setattr(module, "KEPT", tmp_path / "kept.tmp")
     monkeypatch.setattr(module, "SETS", ("breast_cancer", "wine", "iris"))
+    # What is asked for comes with scikit-learn: peers and sets of benchmarks/requirements.txt may be absent.
+    monkeypatch.setattr(module, "QUICK", ("breast_cancer", "iris"))
+    known = {name: peer._replace(package="scikit-learn") for name, peer in module.PEERS.items()}
+    monkeypatch.setattr(module, "PEERS", known)
     monkeypatch.setattr(module, "Parallel", lambda **_: lambda tasks: (task() for task in tasks))
     monkeypatch.setattr(module, "delayed", lambda call: lambda *args: lambda: call(*args))
     module.run = []
