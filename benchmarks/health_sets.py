@@ -69,8 +69,8 @@ def _real(name: str) -> Rows:
     """Return a real set as a matrix: categories one-hot, gaps filled and marked."""
     made = load(name, MOST)
     labeled = made.frame.filter(made.y.is_not_null())
-    X = Inputs(scale=None).fit_transform(labeled.drop(made.target)).astype(np.float64)
-    target = labeled[made.target]
+    rows, target = labeled.drop(made.target), labeled[made.target]
+    X = Inputs(scale=None).fit(rows).transform(rows).astype(np.float64)
     if made.task == "regression":
         return X, target.to_numpy().astype(np.float64)
     return X, np.unique(target.to_numpy(), return_inverse=True)[1].astype(np.int64)
