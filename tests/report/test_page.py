@@ -160,6 +160,17 @@ def test_the_answer_follows_from_the_verdict_words(words, answer):
     assert answer in page(comparison=comparison_of(*(verdict(word=w) for w in words)))
 
 
+def test_a_grave_leak_stands_before_any_score_and_takes_the_good_news_back():
+    grave = Finding("bench.target_among_features", "'copy' is the target again.", 1.0, "high")
+    small = Finding("bench.id", "'id' names the rows.", 0.1, "low")
+    text = page(comparison=comparison_of(verdict(), leaks=[small, grave]))
+    assert 'class="big good"' not in text and 'class="big good"' in page(comparison=comparison_of(verdict()))
+    card, told = " ".join(Walk(text).text).split("Did it help?")
+    assert "'copy' is the target again." in card and "names the rows" not in card
+    assert told.index("is the target again") < told.index("Gain of the recipe") < told.index("names the rows")
+    assert told.count("is the target again") == 1
+
+
 def test_scores_that_are_not_finite_are_dashes():
     nan = float("nan")
     odd = replace(

@@ -118,7 +118,8 @@ class Verdict:
         95 % interval of the difference: corrected for overlapping training sets, or by draws of one fixed
         test set.
     p, p_holm : float
-        Two-sided; `p_holm` is adjusted for all claims of the same report.
+        Two-sided; `p_holm` is adjusted for all claims of the same table: the recipe's by all models, or the
+        stages'.
     n_scores : int
         Paired scores: folds times repeats; of one fixed test set, training seeds.
     mde80 : float
@@ -251,6 +252,11 @@ class Trial:
     recalls: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RECALLS), kw_only=True)
     tested: int | None = field(default=None, kw_only=True)
 
+    @property
+    def grave(self) -> list[Finding]:
+        """Return the leaks after which no score is about predicting: they are told before any verdict."""
+        return [finding for finding in self.leaks if finding.severity == "high"]
+
     def table(self) -> pl.DataFrame:
         """Return the verdicts as a frame, one line each, without guards."""
         return verdict_table(self.verdicts)
@@ -264,7 +270,7 @@ class Trial:
             f"Chosen before the run: {' and '.join(self.primary)} ({self.task}, {self.rows:,} rows, "
             f"{design}). A gain above 0 is better."
         )
-        grave = [f.message for f in self.leaks if f.severity == "high"]
+        grave = (finding.message for finding in self.grave)
         told = [first, *grave, *(v.in_words() for v in self.verdicts)]
         for verdict in self.verdicts:
             told += [_guard_in_words(verdict, guard) for guard in verdict.guards.values() if guard.broken]

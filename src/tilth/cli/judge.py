@@ -199,7 +199,7 @@ def _print(trial: Trial, title: str) -> None:
     from tilth.report import terminal
 
     sentences = trial.in_words()
-    grave = [f.message for f in trial.leaks if f.severity == "high"]
+    grave = [finding.message for finding in trial.grave]
     show.say(title, sentences[0], *grave, "")
     show.shown(terminal.verdict_table(trial))
     # The table says the verdicts; what is left are notes, broken guards, controls and leaks.

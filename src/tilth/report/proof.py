@@ -22,6 +22,7 @@ def comparison(trial: Trial) -> Element:
         "helped",
         "Did it help?",
         element("p", protocol(trial), class_="lead"),
+        _grave(trial),
         _forests(trial.verdicts, "Gain of the recipe"),
         _scores(trial.verdicts),
         _verdicts(trial.verdicts),
@@ -39,6 +40,7 @@ def ablation(trial: Ablation) -> Element:
         "ablation",
         "Which stages matter?",
         element("p", LEADS[trial.method] + design(trial), class_="lead"),
+        _grave(trial),
         _forests(trial.verdicts, "Gain of each stage"),
         *waterfalls(trial),
         _verdicts(trial.verdicts),
@@ -193,8 +195,15 @@ def _costs(trial: Trial) -> Element | None:
     return element("details", summary, table(head, rows, "Costs"))
 
 
+def _grave(trial: Trial) -> list[Element]:
+    return [
+        element("p", element("span", "leak", class_="badge bad"), " ", element("bdi", leak.message))
+        for leak in trial.grave
+    ]
+
+
 def _remarks(trial: Trial) -> Element | None:
-    found = [*trial.leaks, *trial.controls]
+    found = [*(leak for leak in trial.leaks if leak.severity != "high"), *trial.controls]
     return (
         element("ul", [element("li", element("bdi", f.message)) for f in found], class_="did")
         if found

@@ -139,7 +139,10 @@ def helped(trial: Trial) -> Card:
         big, tone = "An indication, no proof", "even"
     else:
         big, tone = "No evidence that it helps", "even"
-    return Card("Helped?", big, tuple(verdict_line(v) for v in trial.verdicts), tone)
+    leaks = [f.message for f in trial.grave]
+    # No score is about predicting where the target is given away: nothing of it is good news.
+    tone = "even" if leaks and tone == "good" else tone
+    return Card("Helped?", big, (*leaks, *(verdict_line(v) for v in trial.verdicts)), tone)
 
 
 def mattered(trial: Trial) -> Card:
