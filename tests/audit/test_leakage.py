@@ -137,7 +137,7 @@ def test_a_number_that_was_given_out_by_class_tells_the_target(rng):
     )
     seen = {f.columns[0]: f for f in leakage.in_names(columns, question, ["record"])}
     assert seen["record"].severity == seen["ticket"].severity == "high"
-    assert seen["record"].remedy == {"impute.drop": {"on": ["record"]}}
+    assert seen["record"].remedy == {"select.drop": {"on": ["record"]}}
     assert "record" not in {f.columns[0] for f in leakage.given_away(columns, question, ["record"])}
 
 

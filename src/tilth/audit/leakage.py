@@ -48,6 +48,7 @@ def given_away(columns: Sequence[Column], question: Question, ids: Collection[st
             found.share,
             found.severity,
             (found.name,),
+            remedy={"select.drop": {"on": [found.name]}},
             stage="audit.leakage",
         )
 
@@ -78,7 +79,7 @@ def in_names(columns: Sequence[Column], question: Question, ids: Collection[str]
             share,
             severity,
             (column.name,),
-            remedy={"impute.drop": {"on": [column.name]}},
+            remedy={"select.drop": {"on": [column.name]}},
             stage="audit.leakage",
         )
 

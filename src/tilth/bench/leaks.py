@@ -170,7 +170,16 @@ class _Looked:
                 f"'{column.name}' {what} '{self.name}': {how}, in {int(both.sum()):,} of {len(series):,} "
                 "labeled rows. A model copies it and predicts nothing: leave it out of the features."
             )
-            yield Finding("bench.target_among_features", message, 1.0, "high", (column.name,), stage="bench")
+            remedy = {"select.drop": {"on": [column.name]}}
+            yield Finding(
+                "bench.target_among_features",
+                message,
+                1.0,
+                "high",
+                (column.name,),
+                remedy=remedy,
+                stage="bench",
+            )
 
     def identifiers(self, copies: Collection[str]) -> Iterator[Finding]:
         """Find features that name rows, or what rows belong to."""
@@ -227,6 +236,7 @@ class _Looked:
                 found.share,
                 found.severity,
                 (found.name,),
+                remedy={"select.drop": {"on": [found.name]}},
                 stage="bench",
             )
 
