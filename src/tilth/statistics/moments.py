@@ -51,28 +51,17 @@ class Moments:
 
     @classmethod
     def of(cls, frame: pl.LazyFrame, columns: Sequence[str]) -> Moments:
-        """Compute the moments of `columns` in one query."""
-        if not columns:
-            return cls.empty(columns)
-        asked: list[pl.Expr] = []
-        for i, name in enumerate(columns):
-            column = pl.col(name).cast(pl.Float64)
-            asked += [
-                column.count().alias(f"{i}n"),
-                column.null_count().alias(f"{i}z"),
-                column.mean().fill_null(0.0).alias(f"{i}m"),
-                column.var(ddof=0).fill_null(0.0).alias(f"{i}v"),
-            ]
-        row = frame.select(asked).collect().row(0)
-        count, nulls, mean, variance = (np.array(row[i::4]) for i in range(4))
-        count = count.astype(np.int64)
-        return cls(
-            tuple(columns),
-            count,
-            nulls.astype(np.int64),
-            mean.astype(np.float64),
-            variance.astype(np.float64) * count,
-        )
+        """Compute the moments of `columns` in one query.
+
+        Each column is added up by one thread, in the order of its rows: a query's own sums are those of
+        parts, which are cut by the number of threads and added as they are done.
+        """
+        held = frame.select(pl.col(columns).cast(pl.Float64)).collect().rechunk()
+        nulls = np.array([column.null_count() for column in held], dtype=np.int64)
+        count = held.height - nulls
+        mean = np.array([column.mean() or 0.0 for column in held], dtype=np.float64)
+        variance = np.array([column.var(ddof=0) or 0.0 for column in held], dtype=np.float64)
+        return cls(tuple(columns), count, nulls, mean, variance * count)
 
     def __add__(self, other: Moments) -> Moments:
         count = self.count + other.count

@@ -158,9 +158,7 @@ class BalanceOver(RowStage):
 
 def _spread(column: pl.Series, codes: np.ndarray, n_classes: int) -> np.ndarray:
     """Return the standard deviation of a column in each class, over its finite cells; 0 for none."""
-    number = column.cast(pl.Float64)
-    known = pl.DataFrame({"code": codes, "x": number}).filter(pl.col("x").is_finite(), pl.col("code") >= 0)
-    spread = np.zeros(n_classes)
-    told = known.group_by("code").agg(pl.col("x").std(ddof=0))
-    spread[told["code"].to_numpy()] = told["x"].fill_null(0.0).to_numpy()
+    number = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    parts = [number[(codes == code) & np.isfinite(number)] for code in range(n_classes)]
+    spread = np.array([part.std() if len(part) else 0.0 for part in parts])
     return np.where(np.isfinite(spread), spread, 0.0)
