@@ -7,9 +7,9 @@ recipes share once, and each from scratch. Both use every core, and both are giv
 drawn, copies looked for. Scores have to be the same before times are compared. It is the part `ablation` of
 `judge.py`.
 
-costly  a recipe that fills gaps by models: the stages that recipes share are what costs. It was chosen with
-        the goal of 3 times in view, as a case in which sharing pays: it shows what can be saved, and not what
-        is saved on average. Those below say what is left where stages are cheap.
+costly  a recipe that fills gaps by models, as the stage comes: the stages that recipes share are what costs.
+        It was chosen with the goal of 3 times in view, as a case in which sharing pays: it shows what can be
+        saved, and not what is saved on average. Those below say what is left where stages are cheap.
 cheap   a recipe of stages that cost next to nothing: the probes are what costs, no two recipes give them the
         same rows, and so nearly nothing can be shared. Without a bar: it says where the saving ends.
 idle    the cheap recipe with a stage in front that finds nothing to do: half of the recipes are the others.
@@ -37,7 +37,7 @@ TIMES = 3.0
 PROBES = ("linear", "boosting", "mlp")
 RECIPES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "costly": [
-        ("impute.iterative", {"max_iter": 1, "max_rows": 5_000}),
+        ("impute.iterative", {}),
         ("outliers.clip", {}),
         ("encode.target", {}),
         ("select.correlated", {}),
