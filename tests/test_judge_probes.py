@@ -25,13 +25,13 @@ def benchmark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setattr(module, "delayed", lambda call: lambda *args: lambda: call(*args))
     module.run = []
 
-    def scored(job: Any, folds: int) -> Any:
+    def scored(job: Any, folds: int, forms: tuple[str, ...]) -> Any:
         module.run.append(job)
         if module.run.count(job) > 1:
             raise AssertionError(f"{job} was run twice")
         # On wine the probe is short by 0.02; the noise of a fold is a hundredth of that.
         by = (0.02 if job.set == "wine" else -0.001) + 2e-4 * (job.fold - 2)
-        return job, (0.9 - by, 0.9), 0.1
+        return job, (*[0.9 - by, 0.9 - by / 4][: len(forms)], 0.9), 0.1
 
     monkeypatch.setattr(module, "_fold", scored)
     return module
@@ -44,6 +44,8 @@ def test_each_set_is_held_to_the_bar(benchmark: Any) -> None:
     assert found["judge.boosting.sets_clearly_short"] == (1, False)
     assert found["judge.boosting.short_of_peer"] == (pytest.approx(0.018 / 3), True)
     assert told["mlp"]["wine"]["difference"] == pytest.approx(-0.02)
+    assert told["mlp_tuned"]["wine"]["difference"] == pytest.approx(-0.005)
+    assert found["judge.mlp_tuned.sets_short"] == (0, True)
     assert len(benchmark.run) == 2 * 3 * 2 * benchmark.FOLDS
     assert not benchmark.KEPT.exists()
 
@@ -52,10 +54,10 @@ def test_a_run_that_was_stopped_goes_on(benchmark: Any, monkeypatch: pytest.Monk
     whole = benchmark.probes(False)
     scored, benchmark.run = benchmark._fold, []
 
-    def stopped(job: Any, folds: int) -> Any:
+    def stopped(job: Any, folds: int, forms: tuple[str, ...]) -> Any:
         if len(benchmark.run) == 7:
             raise KeyboardInterrupt
-        return scored(job, folds)
+        return scored(job, folds, forms)
 
     monkeypatch.setattr(benchmark, "_fold", stopped)
     with pytest.raises(KeyboardInterrupt):
@@ -69,7 +71,7 @@ def test_a_run_that_was_stopped_goes_on(benchmark: Any, monkeypatch: pytest.Monk
 
 def test_what_other_code_gave_is_not_taken_over(benchmark: Any) -> None:
     job = benchmark.Job("mlp", "wine", 0, 0)
-    line = {"by": "other code", "job": job, "scores": [0.1, 0.9], "seconds": 1.0}
+    line = {"by": "other code", "job": job, "scores": [0.1, 0.1, 0.9], "seconds": 1.0}
     benchmark.KEPT.write_text(json.dumps(line) + "\n")
     _, told = benchmark.probes(False)
     assert job in benchmark.run
