@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,6 @@ from tilth.statistics import hash_rows
 from tilth.table import ROW, Table
 
 SPLIT = ("bench.copies_split", "bench.near_split")
-TOO_MANY = "too many to keep together in {folds} folds"
 STRATA = 10
 """Quantile bins by which the values of a regression are spread over the folds."""
 
@@ -75,27 +74,22 @@ def units_of(
         )
     pictures = copies_of(table, progress)
     copies = _copies(table) if pictures is None else pictures
-    codes, findings = _exact(own, copies, folds, pictures is not None)
+    many = "leave out of training" if fixed else f"keep together in {folds} folds"
+    codes, findings = _exact(own, copies, folds, pictures is not None, many)
     if pictures is None and (not findings or findings[0].kind != "bench.copies_split"):
-        codes, more = _near(codes, table, folds)
+        codes, more = _near(codes, table, folds, many)
         findings += more
     if groups is not None:
         count = len(np.unique(own))
         message = f"Rows of the same '{table.roles.group}' ({count:,} groups) were kept in one fold."
         findings.append(Finding("bench.groups_together", message, float(count), n_rows=rows, stage="bench"))
     if fixed:
-        findings = [_of_fixed(finding, folds) for finding in findings if finding.kind in SPLIT]
+        findings = [finding for finding in findings if finding.kind in SPLIT]
     return Units(codes, findings)
 
 
-def _of_fixed(finding: Finding, folds: int) -> Finding:
-    """Say of one fixed test set what was said of folds."""
-    many = TOO_MANY.format(folds=folds)
-    return replace(finding, message=finding.message.replace(many, "too many to leave out of training"))
-
-
-def _exact(own: Codes, copies: Codes, folds: int, pictures: bool) -> tuple[Codes, list[Finding]]:
-    """Tie exact copies together, unless that ties too much."""
+def _exact(own: Codes, copies: Codes, folds: int, pictures: bool, many: str) -> tuple[Codes, list[Finding]]:
+    """Tie exact copies together, unless they are too many to do so."""
     rows = len(own)
     repeated = rows - len(np.unique(copies))
     if not repeated:
@@ -110,8 +104,7 @@ def _exact(own: Codes, copies: Codes, folds: int, pictures: bool) -> tuple[Codes
             Finding("bench.copies_together", message, share, "low", n_rows=repeated, stage="bench")
         ]
     message = (
-        f"{told}, {TOO_MANY.format(folds=folds)}: some copies of test rows are trained on, "
-        "and scores may be too good."
+        f"{told}, too many to {many}: some copies of test rows are trained on, and scores may be too good."
     )
     remedy: dict = {"duplicates.images" if pictures else "duplicates.exact": {}}
     return own, [
@@ -119,8 +112,8 @@ def _exact(own: Codes, copies: Codes, folds: int, pictures: bool) -> tuple[Codes
     ]
 
 
-def _near(codes: Codes, table: Table, folds: int) -> tuple[Codes, list[Finding]]:
-    """Tie near copies together, unless that ties too much."""
+def _near(codes: Codes, table: Table, folds: int, many: str) -> tuple[Codes, list[Finding]]:
+    """Tie near copies together, unless they are too many to do so."""
     rows = table.height
     close, obstacle = close_groups(table)
     if obstacle:
@@ -137,7 +130,7 @@ def _near(codes: Codes, table: Table, folds: int) -> tuple[Codes, list[Finding]]
             Finding("bench.near_together", message, tied / rows, "low", n_rows=tied, stage="bench")
         ]
     message = (
-        f"{told}, {TOO_MANY.format(folds=folds)}: some near copies of test rows are trained on, "
+        f"{told}, too many to {many}: some near copies of test rows are trained on, "
         "and scores may be too good."
     )
     finding = Finding(
