@@ -130,7 +130,7 @@ def measured(name: str, rows: int, folds: int, stages: int, probes: tuple[str, .
 
 def ablation(quick: bool) -> tuple[list[Bar], dict[str, Any]]:
     """Run the recipes, print what they took, and return bars and figures."""
-    rows, folds, stages, probes = (400, 2, 3, PROBES[:2]) if quick else (10_000, 5, 5, PROBES)
+    rows, folds, stages, probes = (200, 2, 2, PROBES[:2]) if quick else (10_000, 5, 5, PROBES)
     # Processes are started and everything is imported before anything is timed.
     X, y = rows_of(200)
     ablate([stage("impute.simple")], X, y, probes=probes, folds=2, repeats=1)
