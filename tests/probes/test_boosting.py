@@ -37,6 +37,27 @@ def test_equals_scikit_learn_on_numbers_with_gaps():
     np.testing.assert_array_equal(Boosting(random_state=3).fit(X, score).predict(X), theirs.predict(X))
 
 
+@pytest.mark.parametrize("more", [{"min_samples_leaf": 60}, {"l2_regularization": 30.0}])
+def test_leaves_and_penalty_are_scikit_learns(more):
+    X, score = gappy()
+    theirs = HistGradientBoostingClassifier(random_state=3, **DEFAULTS | more).fit(X, score > 0)
+    ours = Boosting(random_state=3, **more).fit(X, score > 0)
+    np.testing.assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
+    assert not np.array_equal(
+        Boosting(random_state=3).fit(X, score > 0).predict_proba(X), ours.predict_proba(X)
+    )
+
+
+def test_a_probe_saved_before_a_parameter_was_there_does_as_it_did():
+    X, score = gappy()
+    model = Boosting(max_iter=5, random_state=0).fit(X, score > 0)
+    state = model.__getstate__()
+    del state["l2_regularization"], state["min_samples_leaf"]
+    old = Boosting.__new__(Boosting)
+    old.__setstate__(state)
+    np.testing.assert_array_equal(old.fit(X, score > 0).predict_proba(X), model.predict_proba(X))
+
+
 def test_equals_scikit_learn_on_categories(mixed):
     frame, score = mixed
     table = frame.select("city").drop_nulls().to_pandas().astype({"city": "category"})

@@ -17,8 +17,7 @@ from tilth.errors import TilthWarning
 from tilth.probes.inputs import Inputs
 from tilth.probes.model import Matrix, Probe, Vector
 
-# Rows a leaf must hold, and rows that binning looks at: scikit-learn's own numbers.
-LEAF_ROWS = 20
+# Rows that binning looks at: scikit-learn's own number.
 BINNED_ROWS = 200_000
 
 
@@ -48,6 +47,10 @@ class Boosting(Probe):
         per core.
     random_state : int, RandomState or None, default None
         Seed of the inner split; None takes a new one each time.
+    min_samples_leaf : int >= 1, default 20
+        Rows that a leaf must hold.
+    l2_regularization : float >= 0, default 0
+        L2 penalty on the values of leaves.
 
     Attributes
     ----------
@@ -75,6 +78,8 @@ class Boosting(Probe):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "max_leaf_nodes": [Interval(Integral, 2, None, closed="left")],
+        "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
+        "l2_regularization": [Interval(Real, 0, None, closed="left")],
         "validation_share": [Interval(Real, 0, 1, closed="neither")],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "max_categories": [Interval(Integral, 2, 255, closed="both")],
@@ -92,6 +97,8 @@ class Boosting(Probe):
         max_categories: int = 255,
         n_jobs: int | None = 1,
         random_state: int | np.random.RandomState | None = None,
+        min_samples_leaf: int = 20,
+        l2_regularization: float = 0.0,
     ) -> None:
         self.task = task
         self.learning_rate = learning_rate
@@ -102,6 +109,8 @@ class Boosting(Probe):
         self.max_categories = max_categories
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.min_samples_leaf = min_samples_leaf
+        self.l2_regularization = l2_regularization
 
     def _inputs(self) -> Inputs:
         return Inputs(encoding="ordinal", fill=False, scale=None, max_categories=self.max_categories)
@@ -113,7 +122,8 @@ class Boosting(Probe):
             learning_rate=self.learning_rate,
             max_iter=self.max_iter,
             max_leaf_nodes=self.max_leaf_nodes,
-            min_samples_leaf=LEAF_ROWS,
+            min_samples_leaf=self.min_samples_leaf,
+            l2_regularization=self.l2_regularization,
             early_stopping=self._can_split(target),
             validation_fraction=self.validation_share,
             n_iter_no_change=self.patience,
@@ -123,7 +133,7 @@ class Boosting(Probe):
         # No split can use a column of fewer known values than a leaf must hold, but binning breaks where the
         # rows it looks at hold none of them.
         known = np.isfinite(matrix).sum(axis=0)
-        matrix[:, known < LEAF_ROWS * max(1.0, len(matrix) / BINNED_ROWS)] = 0
+        matrix[:, known < self.min_samples_leaf * max(1.0, len(matrix) / BINNED_ROWS)] = 0
         with get_cached_controller().limit(limits=self.n_jobs, user_api="openmp"):
             self.model_ = model.fit(matrix, target, sample_weight=weight)
         self.n_iter_ = int(model.n_iter_)

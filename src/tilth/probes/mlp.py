@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from inspect import signature
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -203,11 +202,6 @@ class MLP(OfTables):
         numbers = [column for column in self.inputs_.columns_ if column.kind != "category"]
         moved = [place for place, column in enumerate(numbers) if column.kind not in ("boolean", "empty")]
         return Adversary(self.adversarial, self.epsilon, columns=moved)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # A probe that was saved before some parameter was there did what the parameter's default does.
-        given = signature(type(self)).parameters
-        super().__setstate__({name: each.default for name, each in given.items()} | state)
 
     def _rebuilt(self, weights: Mapping[str, NDArray[Any]]) -> torch.nn.Sequential:
         linear = [weight for weight in weights.values() if weight.ndim == 2]

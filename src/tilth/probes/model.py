@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from inspect import signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -62,6 +63,13 @@ class Probe(BaseEstimator):
     reads_images: ClassVar[bool] = False
     augments: bool = False
     grid: ClassVar[dict[str, list[Any]]] = {}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A probe that was saved before some parameter was there did what the parameter's default does.
+        given = signature(type(self)).parameters.items()
+        super().__setstate__(
+            {name: each.default for name, each in given if each.default is not each.empty} | state
+        )
 
     @abstractmethod
     def _inputs(self) -> Any:
