@@ -72,6 +72,15 @@ def test_a_slice_that_loses_is_marked_and_its_table_open():
         assert f"{int(worse)} of 1 clearly worse" in text
 
 
+def test_of_many_slices_that_lose_some_are_put_in_words_and_the_others_counted():
+    told = {"probe": "linear", "metric": "roc_auc", "rows": 9, "before": 0.9, "after": 0.8, "worse": True}
+    told |= {"difference": -0.1, "low": -0.12, "high": -0.08, "p": 0.001, "p_holm": 0.01, "n_scores": 10}
+    slices = pl.concat([one(WORSE, **told, slice=f"city = {k}") for k in range(8)])
+    words = Explanation(pl.DataFrame(schema=IMPORTANCE), slices).in_words()
+    assert sum("worse where city = " in line for line in words) == 5
+    assert words[-1].startswith("After is clearly worse in 3 more lines")
+
+
 def test_a_check_that_fails_is_open_and_said(compared):
     checks = compared.robustness.checks.with_columns(holds=pl.int_range(pl.len()) > 0)
     text = str(robust.robustness(Robustness(compared.robustness.scores, [], checks)))

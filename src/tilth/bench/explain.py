@@ -12,6 +12,8 @@ from tilth.bench.result import DIGITS
 
 NAMED = 3
 """Columns named per probe in a sentence."""
+TOLD = 5
+"""Slices that are put in words, the largest loss first."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,10 @@ class Explanation:
             f"{s['probe']}, {s['metric']}: worse where {s['slice']} ({s['rows']:,} rows): "
             f"{s['before']:.{DIGITS}f} -> {s['after']:.{DIGITS}f}, 95 % interval of the gain "
             f"{s['low']:+.{DIGITS}f} to {s['high']:+.{DIGITS}f}, Holm p {s['p_holm']:.3g}."
-            for s in worse
+            for s in worse[:TOLD]
         ]
+        if len(worse) > TOLD:
+            told.append(f"After is clearly worse in {len(worse) - TOLD} more lines; `slices` holds them all.")
         if not worse and self.slices.height:
             count = self.slices["slice"].n_unique()
             told.append(f"In none of {count} slices is after clearly worse than before.")

@@ -140,8 +140,8 @@ def helped(trial: Trial) -> Card:
     else:
         big, tone = "No evidence that it helps", "even"
     leaks = [f.message for f in trial.grave]
-    # No score is about predicting where the target is given away: nothing of it is good news.
-    tone = "even" if leaks and tone == "good" else tone
+    # Where the target is given away no score is about predicting: nothing of it is news, good or bad.
+    tone = "even" if leaks else tone
     return Card("Helped?", big, (*leaks, *(verdict_line(v) for v in trial.verdicts)), tone)
 
 
