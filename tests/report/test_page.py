@@ -171,6 +171,13 @@ def test_a_grave_leak_stands_before_any_score_and_takes_the_good_news_back():
     assert told.count("is the target again") == 1
 
 
+def test_a_stage_that_takes_a_leak_away_is_not_to_be_left_out(ablated):
+    assert "scale.robust hurts: leave it out." in page(ablation=ablated)
+    grave = Finding("bench.target_among_features", "'copy' is the target again.", 1.0, "high")
+    text = page(ablation=replace(ablated, leaks=[grave]))
+    assert "scale.robust hurts." in text and "leave it out" not in text
+
+
 def test_scores_that_are_not_finite_are_dashes():
     nan = float("nan")
     odd = replace(

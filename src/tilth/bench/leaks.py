@@ -164,11 +164,11 @@ class _Looked:
                 continue
             both = series.is_not_null() & target.is_not_null()
             same = series.filter(both).cast(pl.String) == target.filter(both).cast(pl.String)
-            what = "is the target" if same.all() else "is the target in other words"
+            words = "" if same.all() else ", in other words"
             how = "the same values" if same.all() else "each value goes with one of it"
             message = (
-                f"'{column.name}' {what} '{self.name}': {how}, in {int(both.sum()):,} of {len(series):,} "
-                "labeled rows. A model copies it and predicts nothing: leave it out of the features."
+                f"'{column.name}' is the target '{self.name}'{words}: {how}, in {int(both.sum()):,} of "
+                f"{len(series):,} labeled rows. A model copies it and predicts nothing: leave it out of the features."
             )
             remedy = {"select.drop": {"on": [column.name]}}
             yield Finding(

@@ -160,7 +160,7 @@ def _matrix(told: Robustness, name: str) -> Element:
             cell: Child = f"{_number(m['before'])} → {_number(m['after'])}"
             if v is not None and differs(v):
                 tone = TONES.get(v.word, "good" if v.difference > 0 else "bad")
-                cell = [cell, element("span", v.word, class_=f"badge {tone}")]
+                cell = [cell, " ", element("span", v.word, class_=f"badge {tone}")]
             cells.append(cell)
         rows.append((element("b", said) if said == CLEAN else said, *cells))
     head: list[Head] = ["Test rows", *((str(p), "number") for p in probes)]

@@ -153,13 +153,16 @@ def mattered(trial: Trial) -> Card:
     big = f"{len(helps)} of {count(total, 'stage')} help" if helps else "No stage is proven to help"
     if hurts:
         big += f", {len(hurts)} hurt{'s' * (len(hurts) == 1)}"
-    lines = [f"{s} helps." for s in helps] + [f"{s} hurts: leave it out." for s in hurts]
+    leaks = [f.message for f in trial.grave]
+    # A stage that takes a leak away lowers every score, and is to stay.
+    advice = "." if leaks else ": leave it out."
+    lines = leaks + [f"{s} helps." for s in helps] + [f"{s} hurts{advice}" for s in hurts]
     lines.append("A stage without evidence may help a little; this run cannot tell.")
     return Card(
         "Which stages?",
         big,
         tuple(lines),
-        "good" if helps and not hurts else "bad" if hurts and not helps else "even",
+        "even" if leaks or bool(helps) == bool(hurts) else "good" if helps else "bad",
     )
 
 
