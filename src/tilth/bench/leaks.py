@@ -168,7 +168,8 @@ class _Looked:
             how = "the same values" if same.all() else "each value goes with one of it"
             message = (
                 f"'{column.name}' is the target '{self.name}'{words}: {how}, in {int(both.sum()):,} of "
-                f"{len(series):,} labeled rows. A model copies it and predicts nothing: leave it out of the features."
+                f"{len(series):,} labeled rows. A model copies it and predicts nothing: leave it out of the "
+                "features."
             )
             remedy = {"select.drop": {"on": [column.name]}}
             yield Finding(
