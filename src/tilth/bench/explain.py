@@ -78,8 +78,8 @@ class Explanation:
             for s in worse[:TOLD]
         ]
         if len(worse) > TOLD:
-            more = len(worse) - TOLD
-            told.append(f"After is clearly worse in {more} more lines; the table of slices holds them all.")
+            others = len(worse) - TOLD
+            told.append(f"After is clearly worse in {others} more lines; the table of slices holds them all.")
         if not worse and self.slices.height:
             count = self.slices["slice"].n_unique()
             told.append(f"In none of {count} slices is after clearly worse than before.")

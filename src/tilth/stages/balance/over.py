@@ -159,6 +159,6 @@ class BalanceOver(RowStage):
 def _spread(column: pl.Series, codes: np.ndarray, n_classes: int) -> np.ndarray:
     """Return the standard deviation of a column in each class, over its finite cells; 0 for none."""
     number = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    parts = [number[(codes == code) & np.isfinite(number)] for code in range(n_classes)]
-    spread = np.array([part.std() if len(part) else 0.0 for part in parts])
+    parts = [pl.Series(number[(codes == code) & np.isfinite(number)]) for code in range(n_classes)]
+    spread = np.array([part.std(ddof=0) or 0.0 for part in parts], dtype=np.float64)
     return np.where(np.isfinite(spread), spread, 0.0)
