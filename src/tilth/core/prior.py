@@ -71,11 +71,15 @@ def _shares(table: Table) -> dict[str, float]:
     target, weight = table.roles.target, table.roles.weight
     if target is None:
         return {}
-    mass = pl.lit(1.0) if weight is None else pl.col(weight).cast(pl.Float64)
-    rows = table.frame.filter(pl.col(target).is_not_null())
-    rows = rows.select(pl.col(target).cast(pl.String).alias("class"), mass.alias("mass"))
-    # Listed in the order of the rows: a query's own sums depend on threads.
-    listed = rows.group_by("class", maintain_order=True).agg("mass").collect()
-    told = listed.with_columns(pl.col("mass").list.sum())
+    rows = table.frame.filter(pl.col(target).is_not_null()).with_columns(
+        pl.col(target).cast(pl.String).alias("class")
+    )
+    grouped = rows.group_by("class", maintain_order=True)
+    if weight is None:
+        told = grouped.agg(pl.len().cast(pl.Float64).alias("mass")).collect()
+    else:
+        # Listed in the order of the rows: a query's own sums depend on threads.
+        listed = grouped.agg(pl.col(weight).cast(pl.Float64).alias("mass")).collect()
+        told = listed.with_columns(pl.col("mass").list.sum())
     total = float(told["mass"].sum())
     return {str(name): float(m) / total for name, m in told.iter_rows()} if total else {}
