@@ -10,12 +10,11 @@ drawn, copies looked for. Scores have to be the same before times are compared. 
 costly  a recipe that fills gaps by models, as the stage comes: the stages that recipes share are what costs.
         It was chosen with the goal of 3 times in view, as a case in which sharing pays: it shows what can be
         saved, and not what is saved on average. Those below say what is left where stages are cheap.
-cheap   a recipe of stages that cost next to nothing: the probes are what costs. Without a bar.
-idle    the same with another stage that finds nothing to do. Without a bar.
+cheap   a recipe of stages that cost next to nothing: the probes are what costs, no two recipes give them the
+        same rows, and so nearly nothing can be shared. Without a bar: it says where the saving ends.
+idle    the cheap recipe with a stage in front that finds nothing to do: half of the recipes are the others.
 
-In each of the three one stage finds nothing to do in these rows (select.correlated, or duplicates.exact):
-half of the recipes give the probes the rows of another, and their answers are shared. Where every stage acts
-and is cheap, no two recipes give the same rows, and nearly nothing can be shared.
+In the first two every stage acts: select.correlated has a threshold at which columns go.
 """
 
 from __future__ import annotations
@@ -43,14 +42,14 @@ RECIPES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("impute.iterative", {}),
         ("outliers.clip", {}),
         ("encode.target", {}),
-        ("select.correlated", {}),
+        ("select.correlated", {"threshold": 0.4, "method": "spearman"}),
         ("scale.robust", {}),
     ],
     "cheap": [
         ("impute.simple", {}),
         ("outliers.clip", {}),
         ("encode.target", {}),
-        ("select.correlated", {}),
+        ("select.correlated", {"threshold": 0.4, "method": "spearman"}),
         ("scale.robust", {}),
     ],
     "idle": [
